@@ -1,0 +1,1 @@
+"""What one types: a thin file a command group."""

@@ -1,0 +1,42 @@
+"""What is a profile? Every table the operator may write, in one frozen model."""
+
+from __future__ import annotations
+
+from tradebot.config.base import Table, setting
+from tradebot.config.sections.bot import Bot
+from tradebot.config.sections.budget import Budget
+from tradebot.config.sections.drop import Drop
+from tradebot.config.sections.engine import Engine
+from tradebot.config.sections.execution import Execution
+from tradebot.config.sections.exits import Exits
+from tradebot.config.sections.features import Features
+from tradebot.config.sections.feed import Feed
+from tradebot.config.sections.intents import Intents
+from tradebot.config.sections.logging import Logging
+from tradebot.config.sections.market import Market
+from tradebot.config.sections.metrics import Metrics
+from tradebot.config.sections.sessions import Sessions
+from tradebot.config.sections.shutdown import Shutdown
+from tradebot.config.sections.state import State
+from tradebot.config.sections.venue import Venue
+
+
+class Profile(Table):
+    """The whole profile, validated. `extends` is resolved by the loader before this model sees it."""
+
+    bot: Bot = setting(Bot)
+    market: Market = setting(Market)
+    feed: Feed = setting(Feed)
+    venue: Venue = setting(Venue)
+    drop: Drop = setting(Drop)
+    budget: Budget = setting(Budget)
+    execution: Execution = setting(Execution)
+    intents: Intents = setting(Intents)
+    exits: Exits = setting(Exits)
+    engine: Engine = setting(Engine)
+    state: State = setting(State)
+    shutdown: Shutdown = setting(Shutdown)
+    sessions: Sessions = setting(Sessions)
+    logging: Logging = setting(Logging)
+    metrics: Metrics = setting(Metrics)
+    features: Features = setting(Features)

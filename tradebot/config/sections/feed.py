@@ -1,0 +1,68 @@
+"""Where do prices come from?"""
+
+from typing import Literal
+
+from tradebot.config.base import Number, Real, Seconds, Table, setting
+
+
+class SyntheticFeed(Table):
+    """The embedded, seeded market: nothing of it is real, and every view says so."""
+
+    symbols: int = setting(12, reload="rebuild", ge=1, le=2000)
+    """How many synthetic symbols exist (SYN001/quote …), where `market.symbols` names none."""
+
+    updates_per_s: Real = setting(4.0, reload="rebuild", gt=0, le=1000)
+    """Quotes a second and symbol, on average."""
+
+    trades_per_s: Real = setting(1.0, reload="rebuild", ge=0, le=1000)
+    """Public trades a second and symbol, on average."""
+
+    volatility_bps: Real = setting(4.0, reload="rebuild", ge=0, le=1000)
+    """Standard deviation of the price over one second, in the calm regime."""
+
+    stress_factor: Real = setting(3.0, reload="rebuild", ge=1, le=100)
+    """How many times larger the volatility is in the stressed regime."""
+
+    regime_s: Seconds = setting(45.0, reload="rebuild", ge=1, le=86_400)
+    """Average length of a regime (calm, trending up, trending down, stressed)."""
+
+    trend_bps_per_s: Real = setting(1.0, reload="rebuild", ge=0, le=1000)
+    """Drift of the price in a trending regime."""
+
+    jumps_per_hour: Real = setting(60.0, reload="rebuild", ge=0, le=36_000)
+    """Sudden moves an hour and symbol, on average."""
+
+    jump_bps: Real = setting(80.0, reload="rebuild", ge=0, le=5000)
+    """Standard deviation of a sudden move; most of them are drops that partly recover."""
+
+    spread_bps: Real = setting(4.0, reload="rebuild", ge=0, le=1000)
+    """Typical spread between bid and ask; it widens with volatility."""
+
+    depth_quote: Real = setting(5_000.0, reload="rebuild", gt=0, le=1e12)
+    """Typical notional shown at the best bid and ask, in quote."""
+
+    levels: int = setting(5, reload="rebuild", ge=1, le=50)
+    """Book levels published on each side; 1 publishes only the best."""
+
+
+class RecordedFeed(Table):
+    """Recorded candles, trades and books, replayed as they were, gaps included."""
+
+    spread_bps: Number = setting(2, reload="restart", ge=0, le=1000)
+    """Synthetic spread laid around a candle's or trade's price (recorded candles have none)."""
+
+    shown_size: Literal["unlimited", "volume_share"] = setting("volume_share", reload="restart")
+    """How much stands at the best price of a candle: without limit, or a share of the candle's volume."""
+
+    volume_share: Real = setting(0.05, reload="restart", gt=0, le=1)
+    """Share of a candle's volume that is shown at each price of its path, with `shown_size = "volume_share"`."""
+
+
+class Feed(Table):
+    """Where prices come from."""
+
+    kind: Literal["synthetic", "recorded"] = setting("synthetic", reload="restart")
+    """Which feed: the embedded synthetic market, or recordings (only with `tradebot replay`)."""
+
+    synthetic: SyntheticFeed = setting(SyntheticFeed, reload="rebuild")
+    recorded: RecordedFeed = setting(RecordedFeed, reload="restart")

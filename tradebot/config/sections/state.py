@@ -1,0 +1,22 @@
+"""What of the engine is kept, and how often?"""
+
+from tradebot.config.base import Seconds, Table, setting
+
+
+class State(Table):
+    """What is kept of the engine's state, and how often."""
+
+    persist_interval_s: Seconds = setting(30.0, ge=0.1, le=86_400)
+    """How often the checkpoint is written."""
+
+    persist_on_shutdown: bool = setting(True)
+    """Write a last checkpoint when the bot ends."""
+
+    crash_recovery: bool = setting(True, reload="restart")
+    """Begin with the last checkpoint and the journal's tail; off begins from the journal alone, windows empty."""
+
+    slice_symbols: int = setting(50, ge=1, le=10_000)
+    """How many symbols' price windows are copied between two cycles."""
+
+    journal_batch_ms: int = setting(2, reload="restart", ge=0, le=1000)
+    """Longest time the journal's writer gathers facts into one commit."""

@@ -1,0 +1,67 @@
+"""Where do orders go?"""
+
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field
+
+from tradebot.config.base import Number, Real, Table, setting
+
+
+class PaperSymbol(Table):
+    """Filters of one symbol on the paper venue; what is not said follows from its prices."""
+
+    tick_size: Number | None = setting(None, reload="restart", gt=0)
+    """Smallest price step, in quote."""
+
+    amount_step: Number | None = setting(None, reload="restart", gt=0)
+    """Smallest amount step, in base."""
+
+    min_notional: Number | None = setting(None, reload="restart", ge=0)
+    """Smallest order value, in quote."""
+
+
+class Paper(Table):
+    """The paper venue: simulated fills against the feed's market."""
+
+    initial_quote: Number = setting(Decimal(10_000), reload="restart", gt=0)
+    """Quote balance of a new paper account."""
+
+    maker_fee_bps: Number = setting(Decimal(10), reload="restart", ge=0, le=1000)
+    """Fee of a resting order's fill."""
+
+    taker_fee_bps: Number = setting(Decimal(10), reload="restart", ge=0, le=1000)
+    """Fee of a fill that took what was shown."""
+
+    fee_in: Literal["received", "quote"] = setting("received", reload="restart")
+    """Asset the fee is charged in: what the order received (base on buys), or always quote."""
+
+    fee_places: int = setting(8, reload="restart", ge=0, le=18)
+    """Decimal places fees are rounded to (half up)."""
+
+    entry_latency_ms: int = setting(40, reload="restart", ge=0, le=60_000)
+    """Time from sending a request to its arrival at the venue."""
+
+    response_latency_ms: int = setting(20, reload="restart", ge=0, le=60_000)
+    """Time from an order's effect to the answer's arrival."""
+
+    jitter_ms: int = setting(20, reload="restart", ge=0, le=60_000)
+    """Largest random addition to either latency, from the seed."""
+
+    participation: Real = setting(0.5, reload="restart", gt=0, le=1)
+    """Share of the shown size an order can take."""
+
+    min_notional: Number = setting(Decimal(5), reload="restart", ge=0)
+    """Smallest order value, in quote, where a symbol says nothing else."""
+
+    symbol: dict[str, PaperSymbol] = Field(default_factory=dict, json_schema_extra={"x-reload": "restart"})
+    """Filters of single symbols."""
+
+
+class Venue(Table):
+    """Where orders go."""
+
+    kind: Literal["paper"] = setting("paper", reload="restart")
+    """Which venue: `paper` simulates fills, no real order is ever sent."""
+
+    paper: Paper = setting(Paper, reload="restart")

@@ -1,0 +1,1 @@
+"""The nouns: numbers, market, orders, events, commands, facts, ledger."""

@@ -1,0 +1,218 @@
+"""What can happen to the engine? One closed set; every input is one of these, in one queue.
+
+Market events carry float prices (signals); everything about orders and money is Decimal.
+Times are integer milliseconds UTC.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from tradebot.domain.orders import Balance
+
+
+class Event(Struct, frozen=True, gc=False, tag_field="event", tag=True):
+    """Base of every event."""
+
+
+# -- the market -----------------------------------------------------------------------------------
+
+
+class QuoteSeen(Event, frozen=True, gc=False):
+    """Best bid and ask of a symbol (prices in quote per base, sizes in base).
+
+    `volume` is base traded since the last quote where the feed knows it (a candle's closing quote);
+    `closes` marks the last price of a candle.
+    """
+
+    symbol: str
+    bid: float
+    ask: float
+    bid_size: float
+    ask_size: float
+    at_ms: int
+    volume: float = 0.0
+    closes: bool = False
+
+
+class TradeSeen(Event, frozen=True, gc=False):
+    """A public trade; `buyer_taker` says the aggressor bought."""
+
+    symbol: str
+    price: float
+    size: float
+    buyer_taker: bool
+    at_ms: int
+
+
+class BookSeen(Event, frozen=True):
+    """The visible book, best level first on both sides, each level (price, size in base)."""
+
+    symbol: str
+    bids: tuple[tuple[float, float], ...]
+    asks: tuple[tuple[float, float], ...]
+    at_ms: int
+
+
+class CandleSeen(Event, frozen=True, gc=False):
+    """A whole candle, as recordings hold it. `close_ms` is the time of its last price."""
+
+    symbol: str
+    open_ms: int
+    close_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+# -- what the venue says ------------------------------------------------------------------------
+
+
+class OrderAcknowledged(Event, frozen=True):
+    """The venue has the order."""
+
+    client_id: str
+    venue_id: str
+    at_ms: int
+
+
+class OrderRefused(Event, frozen=True):
+    """The venue said no, conclusively: the order does not exist. `code` is the venue's own."""
+
+    client_id: str
+    code: str
+    message: str
+    at_ms: int
+
+
+class FillReported(Event, frozen=True):
+    """One trade of an own order. `trade_id` is the venue's, unique per symbol."""
+
+    client_id: str
+    symbol: str
+    trade_id: str
+    price: Decimal
+    amount: Decimal
+    fee: Decimal
+    fee_asset: str
+    maker: bool
+    at_ms: int
+
+
+class OrderClosed(Event, frozen=True):
+    """The order is over at the venue; `filled` is its final cumulative amount in base."""
+
+    client_id: str
+    outcome: Literal["filled", "canceled", "expired", "rejected"]
+    filled: Decimal
+    reason: str
+    at_ms: int
+
+
+class CancelRefused(Event, frozen=True):
+    """The venue refused a cancel (often because the order is already over): query before believing."""
+
+    client_id: str
+    code: str
+    message: str
+    at_ms: int
+
+
+class OutcomeUnknown(Event, frozen=True):
+    """A request may or may not have reached the venue (timeout, 5xx, cut body, lost socket)."""
+
+    client_id: str
+    request: Literal["place", "cancel", "query"]
+    cause: str
+    at_ms: int
+
+
+class OrderReported(Event, frozen=True):
+    """The answer to a query: the order as the venue holds it, with its fills so far."""
+
+    client_id: str
+    venue_id: str
+    status: Literal["pending", "open", "filled", "canceled", "expired", "rejected"]
+    filled: Decimal
+    fills: tuple[FillReported, ...]
+    at_ms: int
+
+
+class OrderNotFound(Event, frozen=True):
+    """The venue knows no such order. Only `conclusive` absence is proof (a lagging venue is not)."""
+
+    client_id: str
+    conclusive: bool
+    at_ms: int
+
+
+class BalancesReported(Event, frozen=True):
+    """Every balance of the account, by asset."""
+
+    balances: dict[str, Balance]
+    at_ms: int
+
+
+class BalancesUnavailable(Event, frozen=True):
+    """A balance request failed or timed out."""
+
+    cause: str
+    at_ms: int
+
+
+# -- what our own shell says ---------------------------------------------------------------------
+
+
+class RequestSent(Event, frozen=True):
+    """The order's request has left; waits start here."""
+
+    client_id: str
+    at_ms: int
+
+
+class RequestNotSent(Event, frozen=True):
+    """The order's request was taken back before it left: it never will."""
+
+    client_id: str
+    reason: str
+    at_ms: int
+
+
+class DeadlineReached(Event, frozen=True):
+    """The engine's next deadline has come."""
+
+    at_ms: int
+
+
+class ProfileApplied(Event, frozen=True):
+    """From here on generation `generation` is in force; `profile` is a `config.profile.Profile`."""
+
+    generation: int
+    profile: Any
+    at_ms: int
+
+
+class RunStarted(Event, frozen=True):
+    """A run begins: `run` names it in every client order id; reconcile before trading."""
+
+    run: str
+    at_ms: int
+
+
+class ShutdownRequested(Event, frozen=True):
+    """Close the entries; `open_orders` says what becomes of the own open orders."""
+
+    open_orders: Literal["cancel", "leave", "wait"]
+    reason: str
+    at_ms: int
+
+
+class HealthChecked(Event, frozen=True):
+    """Look at every symbol's age now."""
+
+    at_ms: int

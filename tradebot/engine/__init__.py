@@ -1,0 +1,1 @@
+"""Decides: one synchronous machine, process(event, now) -> (facts, commands)."""

@@ -1,0 +1,1 @@
+"""What the ccxt venue and the ccxt feed share."""

@@ -1,0 +1,1 @@
+"""Runs it many times: replay and report."""

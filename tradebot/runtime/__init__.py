@@ -1,0 +1,1 @@
+"""Keeps it alive: wiring, dispatch, shells, coordinator."""

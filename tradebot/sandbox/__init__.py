@@ -1,0 +1,1 @@
+"""An exchange to rehearse against."""

@@ -1,0 +1,1 @@
+"""Watches: a process of its own, a client of control."""
