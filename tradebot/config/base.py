@@ -1,4 +1,4 @@
-"""How is a setting declared? Once: name with unit, type, bounds, default, sentence, reload class. Asked by every table."""
+"""How is a setting declared? Once: named with its unit, typed, bounded, with default, sentence, reload class."""
 
 from __future__ import annotations
 

@@ -34,7 +34,5 @@ class Exits(Table):
     check_interval_s: Seconds = setting(1.0, gt=0, le=3600)
     """Wait after an exit that could not sell everything before the next attempt."""
 
-    steps: Steps = setting(
-        (Step(), Step(offset_bps=Decimal(20)), Step(type="market")), min_length=1, max_length=20
-    )
+    steps: Steps = setting((Step(), Step(offset_bps=Decimal(20)), Step(type="market")), min_length=1, max_length=20)
     """The ladder of an exit, tried in order."""
