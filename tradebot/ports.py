@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from tradebot.domain.commands import Command
 from tradebot.domain.events import Event
-from tradebot.domain.facts import Fact
+from tradebot.domain.facts import Fact, Level, Stream
 from tradebot.domain.market import Instrument
 
 Due = tuple[int, Event]
@@ -72,8 +72,16 @@ class Journal(Protocol):
 class Recorder(Protocol):
     """Who is told of facts: logs and metrics."""
 
-    def record(self, facts: Sequence[Fact], now_ms: int) -> None:
-        """Tell `facts`; never blocks and never raises."""
+    def record(self, facts: Sequence[Fact], now_ms: int, last_seq: int = 0) -> None:
+        """Tell `facts`; never blocks and never raises. `last_seq` is the journal's seq of the last one, 0 if unknown."""
+        ...
+
+
+class Log(Protocol):
+    """Who is told what is not a fact: components, configuration, performance."""
+
+    def emit(self, stream: Stream, level: Level, event_type: str, message: str = "", **fields: Any) -> None:
+        """Tell one record, from any thread; never blocks and never raises. `fields` are not changed afterwards."""
         ...
 
 

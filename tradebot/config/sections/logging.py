@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from tradebot.config.base import Table, setting
+from tradebot.config.base import Seconds, Table, setting
 
 
 class Logging(Table):
@@ -19,3 +19,9 @@ class Logging(Table):
 
     queue_limit: int = setting(100_000, reload="rebuild", ge=100, le=10_000_000)
     """Most records waiting to be written; beyond it the least important are counted and dropped."""
+
+    retry_s: Seconds = setting(1.0, reload="rebuild", ge=0.01, le=60)
+    """Wait before a failed write of a log file is tried again."""
+
+    validate_timeout_s: Seconds = setting(5.0, reload="restart", gt=0, le=60)
+    """Longest wait at start until a first record has gone through the queue into its file."""

@@ -20,3 +20,12 @@ class State(Table):
 
     journal_batch_ms: int = setting(2, reload="restart", ge=0, le=1000)
     """Longest time the journal's writer gathers facts into one commit."""
+
+    journal_wal_mb: int = setting(4, reload="restart", ge=1, le=10_000)
+    """Written since the journal's file was last brought up to date, before the writer does so again."""
+
+    journal_retry_s: Seconds = setting(0.5, reload="restart", ge=0.01, le=60)
+    """Wait before a failed write of the journal is tried again; nothing is sent meanwhile."""
+
+    account_orders_kept: int = setting(1000, reload="restart", ge=1, le=1_000_000)
+    """How many finished orders of the paper account are held in memory; all of them stay on disk."""
