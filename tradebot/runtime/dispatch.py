@@ -1,0 +1,107 @@
+"""What becomes of one event? Asked by both shells, for every event: decide, write down, tell, send.
+
+One event goes through the machine; its facts go to the journal and the recorder, its commands to the outbox.
+What the outbox has to say (sent, not sent) is processed at once, before any other event.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from tradebot.domain.commands import Command
+from tradebot.domain.errors import TradebotError
+from tradebot.domain.events import Event
+from tradebot.domain.facts import Fact
+from tradebot.ports import Due, Journal, Recorder
+from tradebot.runtime.outbox import Outbox
+
+NOTHING: Sequence[Due] = ()
+
+
+class Machine(Protocol):
+    """What a shell needs of the engine."""
+
+    @property
+    def next_due_ms(self) -> int:
+        """When it wants to hear `DeadlineReached`."""
+        ...
+
+    def process(self, event: Event, now_ms: int) -> tuple[list[Fact], list[Command]]:
+        """Take one event; return what happened and what is to be done."""
+        ...
+
+
+class StateSuspect(TradebotError):
+    """The machine failed inside an event: its state is not to be trusted, the run must end and recover."""
+
+
+class Dispatch:
+    """Takes events to the machine and what comes of them to the world."""
+
+    __slots__ = ("_journal", "_process", "_recorder", "machine", "outbox", "seq")
+
+    def __init__(self, machine: Machine, journal: Journal, recorder: Recorder, outbox: Outbox) -> None:
+        self.machine = machine
+        self.outbox = outbox
+        self._process = machine.process
+        self._journal = journal
+        self._recorder = recorder
+        self.seq = journal.durable_seq
+        """Seq of the last fact handed to the journal."""
+
+    @property
+    def next_due_ms(self) -> int:
+        """When something is due here without an event from outside: a deadline, or a request growing too late."""
+        return min(self.machine.next_due_ms, self.outbox.next_due_ms)
+
+    def feed(self, event: Event, now_ms: int) -> Sequence[Due]:
+        """Process one event at `now_ms`; return what the venue will answer, and when.
+
+        Raises StateSuspect when the machine fails, StorageFailed when the journal cannot take the facts.
+        """
+        facts, commands = self._decide(event, now_ms)
+        if not facts and not commands:
+            return NOTHING
+        self._carry_out(facts, commands, now_ms)
+        return self._settle(now_ms) if commands else NOTHING
+
+    def poll(self, now_ms: int) -> Sequence[Due]:
+        """Send what has become durable and drop what has become too late; return the venue's answers."""
+        if not self.outbox.waiting:
+            return NOTHING
+        self.outbox.flush(now_ms)
+        return self._settle(now_ms)
+
+    def withdraw(self, reason: str, now_ms: int) -> Sequence[Due]:
+        """Take back every order that has not left, and let the machine know."""
+        self.outbox.withdraw(reason, now_ms)
+        return self._settle(now_ms)
+
+    def _decide(self, event: Event, now_ms: int) -> tuple[list[Fact], list[Command]]:
+        try:
+            return self._process(event, now_ms)
+        except Exception as error:
+            raise StateSuspect(f"{type(event).__name__}: {type(error).__name__}: {error}") from error
+
+    def _carry_out(self, facts: list[Fact], commands: list[Command], now_ms: int) -> None:
+        if facts:
+            self.seq = self._journal.append(facts, now_ms)
+            self._recorder.record(facts, now_ms)
+        if commands:
+            self.outbox.put(commands, self.seq, now_ms)
+
+    def _settle(self, now_ms: int) -> Sequence[Due]:
+        """Process the outbox's own news until there is none; return the venue's answers."""
+        outbox = self.outbox
+        pending: deque[Event] = deque()
+        while outbox.news or pending:
+            pending.extend(outbox.news)
+            outbox.news.clear()
+            self._carry_out(*self._decide(pending.popleft(), now_ms), now_ms)
+        if not outbox.answers:
+            return NOTHING
+        answers = outbox.answers
+        outbox.answers = []
+        return answers
