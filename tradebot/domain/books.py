@@ -1,0 +1,145 @@
+"""What do the fills alone say is owned? A second set of books, kept from facts only; asked by the summary of a run.
+
+The engine's ledger and the venue's account are compared with it to the last unit, so nothing here is rounded:
+every sum and product is carried out in a context wide enough for any venue's decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Context, Decimal, Inexact
+
+from msgspec import Struct
+
+from tradebot.domain.facts import OrderFilled, PositionClosed
+from tradebot.domain.market import split_symbol
+from tradebot.domain.numbers import ZERO
+from tradebot.domain.orders import Side
+
+EXACT = Context(prec=200, traps=[Inexact])
+"""Arithmetic without rounding: a sum or product that would need more than 200 digits raises `decimal.Inexact`."""
+
+_RATIO = Context(prec=28)  # shares and averages, which no decimal can hold exactly
+
+
+class Holding(Struct):
+    """One symbol's book: base held, and the quote flows of the trade under way (fees in quote included)."""
+
+    base: str
+    amount: Decimal = ZERO
+    bought: Decimal = ZERO  # base of the trade under way, net of base fees
+    cost: Decimal = ZERO
+    proceeds: Decimal = ZERO
+    last_price: Decimal = ZERO
+
+    def cost_held(self) -> Decimal:
+        """Return the quote paid for what is held now: the trade's cost in proportion to what is left of it."""
+        if self.bought <= 0 or self.amount <= 0:
+            return ZERO
+        if self.amount >= self.bought:
+            return self.cost
+        return _RATIO.divide(_RATIO.multiply(self.cost, self.amount), self.bought)
+
+
+class Books:
+    """Cash and holdings, booked from `OrderFilled` and `PositionClosed` facts in their order.
+
+    `cash` is in `quote`; `others` holds assets that only paid fees (a venue's own coin), negative where spent.
+    `fees_quote` values base fees at their fill's price; fees in other assets stand in `others` alone.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing; `open` tells the quote asset."""
+        self.quote = ""
+        self.initial = ZERO
+        self.cash = ZERO
+        self.holdings: dict[str, Holding] = {}
+        self.others: dict[str, Decimal] = {}
+        self.fees_quote = ZERO
+        self._cash_rough = 0.0
+        self._held_rough: dict[str, float] = {}
+
+    def open(self, asset: str, amount: Decimal) -> None:
+        """Begin (or begin again) with `amount` of the quote `asset`."""
+        self.quote = asset
+        self.initial = amount
+        self.cash = amount
+        self._cash_rough = float(amount)
+
+    def fill(self, fact: OrderFilled) -> Decimal:
+        """Book one fill; return its fee in quote (0 where it was charged in a third asset)."""
+        held = self.holdings.get(fact.symbol)
+        if held is None:
+            held = self.holdings[fact.symbol] = Holding(split_symbol(fact.symbol)[0])
+        notional = EXACT.multiply(fact.price, fact.amount)
+        base_fee, quote_fee, fee = self._fee(fact, held.base)
+        if fact.side is Side.BUY:
+            paid = EXACT.add(notional, quote_fee)
+            got = EXACT.subtract(fact.amount, base_fee)
+            self.cash = EXACT.subtract(self.cash, paid)
+            held.cost = EXACT.add(held.cost, paid)
+            held.bought = EXACT.add(held.bought, got)
+            held.amount = EXACT.add(held.amount, got)
+        else:
+            received = EXACT.subtract(notional, quote_fee)
+            gone = EXACT.add(fact.amount, base_fee)
+            self.cash = EXACT.add(self.cash, received)
+            held.proceeds = EXACT.add(held.proceeds, received)
+            held.amount = EXACT.subtract(held.amount, gone)
+        held.last_price = fact.price
+        self.fees_quote = EXACT.add(self.fees_quote, fee)
+        self._cash_rough = float(self.cash)
+        if held.amount:
+            self._held_rough[fact.symbol] = float(held.amount)
+        else:
+            self._held_rough.pop(fact.symbol, None)
+        return fee
+
+    def _fee(self, fact: OrderFilled, base: str) -> tuple[Decimal, Decimal, Decimal]:
+        """Return the fee as (base, quote, value in quote)."""
+        if fact.fee_asset == self.quote:
+            return ZERO, fact.fee, fact.fee
+        if fact.fee_asset == base:
+            return fact.fee, ZERO, EXACT.multiply(fact.fee, fact.price)
+        self.others[fact.fee_asset] = EXACT.subtract(self.others.get(fact.fee_asset, ZERO), fact.fee)
+        return ZERO, ZERO, ZERO
+
+    def close(self, fact: PositionClosed) -> Decimal:
+        """End the symbol's trade; return its PnL by these books: proceeds less cost, in quote."""
+        held = self.holdings.get(fact.symbol)
+        if held is None:
+            return ZERO
+        pnl = EXACT.subtract(held.proceeds, held.cost)
+        held.cost = held.proceeds = held.bought = ZERO
+        return pnl
+
+    def equity(self, prices: Mapping[str, float] | None = None) -> tuple[float, float]:
+        """Return (cash and holdings, holdings alone) in quote, as floats.
+
+        A symbol that `prices` does not hold is valued at its last fill's price.
+        """
+        invested = 0.0
+        for symbol, amount in self._held_rough.items():
+            price = prices.get(symbol) if prices is not None else None
+            invested += amount * (float(self.holdings[symbol].last_price) if price is None else price)
+        return self._cash_rough + invested, invested
+
+    def balances(self) -> dict[str, Decimal]:
+        """Return what is owned by asset, the quote included; assets that only paid fees count from 0."""
+        owned = dict(self.others)
+        owned[self.quote] = EXACT.add(owned.get(self.quote, ZERO), self.cash)
+        for held in self.holdings.values():
+            owned[held.base] = EXACT.add(owned.get(held.base, ZERO), held.amount)
+        return owned
+
+    def difference(self, balances: Mapping[str, Decimal]) -> Decimal:
+        """Return by how much `balances` (asset to total) differ from these books: the sum over assets, never negative.
+
+        An asset that stands on one side only counts in full. 0 means equal to the last unit.
+        """
+        own = self.balances()
+        total = ZERO
+        for asset in own.keys() | balances.keys():
+            gap = EXACT.subtract(own.get(asset, ZERO), balances.get(asset, ZERO))
+            total = EXACT.add(total, EXACT.abs(gap))
+        return total
