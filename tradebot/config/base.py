@@ -1,17 +1,25 @@
-"""How is a setting declared? Once: named with its unit, typed, bounded, with default, sentence, reload class."""
+"""How is a setting declared? Once: name with unit, type, bounds, default, sentence, reload class. Asked by every table."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.fields import FieldInfo
 
 ReloadClass = Literal["live", "rebuild", "restart"]
 
+RELOAD = "x-reload"
+UNSET = "x-unset"
+FORM = "x-form"
+
 
 class Table(BaseModel):
-    """Base of every TOML table: strict, frozen, unknown keys refused, docstrings are the settings' sentences."""
+    """Base of every TOML table: strict, frozen, unknown keys refused, docstrings are the settings' sentences.
+
+    TOML has no null: where a setting may be without a value, its declared word (`unset`) stands for that.
+    """
 
     model_config = ConfigDict(
         strict=True,
@@ -22,16 +30,45 @@ class Table(BaseModel):
         allow_inf_nan=False,
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_unset_words(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        read = dict(data)
+        for name, value in data.items():
+            field = cls.model_fields.get(name)
+            if field is not None and isinstance(value, str) and value == extra(field, UNSET):
+                read[name] = None
+        return read
 
-def setting(default: Any = ..., *, reload: ReloadClass = "live", **bounds: Any) -> Any:
+
+def extra(field: FieldInfo, name: str) -> str | None:
+    """Return what a field declares beside pydantic's own (`RELOAD`, `UNSET`, `FORM`), or None."""
+    declared = field.json_schema_extra
+    value = declared.get(name) if isinstance(declared, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def setting(
+    default: Any = ...,
+    *,
+    reload: ReloadClass = "live",
+    unset: str | None = None,
+    form: str | None = None,
+    **bounds: Any,
+) -> Any:
     """Return the field of one setting.
 
     `bounds` are pydantic's own (`ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `pattern`).
-    `reload` says what an edit of it needs in the running bot.
+    `reload` says what an edit of it needs in the running bot. `unset` is the word an operator writes for
+    "without a value" (where the type allows None), `form` says a `pattern` in words.
     """
+    declared = {RELOAD: reload, UNSET: unset, FORM: form}
+    about = {name: value for name, value in declared.items() if value is not None}
     if default is ... or not callable(default):
-        return Field(default, json_schema_extra={"x-reload": reload}, **bounds)
-    return Field(default_factory=default, json_schema_extra={"x-reload": reload}, **bounds)
+        return Field(default, json_schema_extra=about, **bounds)
+    return Field(default_factory=default, json_schema_extra=about, **bounds)
 
 
 def _to_decimal(value: Any) -> Any:

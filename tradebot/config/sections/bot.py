@@ -6,7 +6,12 @@ from tradebot.config.base import Table, setting
 class Bot(Table):
     """Who this bot is, and where it keeps what must outlive a run."""
 
-    instance: str = setting("tradebot", reload="restart", pattern=r"^[a-z0-9][a-z0-9-]{0,7}$")
+    instance: str = setting(
+        "tradebot",
+        reload="restart",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,7}$",
+        form="1 to 8 characters of a-z, 0-9 and -, the first no -",
+    )
     """Name of this bot on its account: the first part of every client order id, and its folder in `state_dir`."""
 
     seed: int = setting(1, reload="restart", ge=0, le=2**31 - 1)

@@ -3,8 +3,6 @@
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import Field
-
 from tradebot.config.base import Number, Seconds, Table, setting
 
 
@@ -20,8 +18,8 @@ class Anchor(Table):
     window_buckets: int = setting(240, reload="rebuild", ge=1, le=10_000)
     """Into how many buckets the window is cut: old prices leave it a bucket at a time."""
 
-    warmup_s: Seconds | None = setting(None, reload="rebuild", ge=0, le=2_592_000)
-    """How long a symbol is watched before it may be bought; unset means `window_s` (0 for a session high)."""
+    warmup_s: Seconds | None = setting(None, reload="rebuild", unset="window", ge=0, le=2_592_000)
+    """How long a symbol is watched before it may be bought; "window" means `window_s` (0 for a session high)."""
 
     session_start_s: int = setting(0, reload="rebuild", ge=0, lt=86_400)
     """Second of the UTC day at which a session begins (session high)."""
@@ -38,6 +36,7 @@ class Drop(Table):
     """When a price is low enough to buy."""
 
     anchor: Anchor = setting(Anchor, reload="rebuild")
+    """The price that a drop is measured from."""
 
     threshold_bps: Number = setting(Decimal(250), gt=0, lt=10_000)
     """Drop below the anchor at which a symbol is bought."""
@@ -54,5 +53,5 @@ class Drop(Table):
     rearm: bool = setting(True)
     """After a stop loss, form the anchor anew (from prices after the stop) before the next buy."""
 
-    symbol: dict[str, DropSymbol] = Field(default_factory=dict, json_schema_extra={"x-reload": "live"})
+    symbol: dict[str, DropSymbol] = setting(dict)
     """What single symbols do differently."""

@@ -56,6 +56,7 @@ class Execution(Table):
     """The ladder of a buy, tried in order; what a step leaves unfilled goes on to the next."""
 
     wait_ms: WaitMs = setting(WaitMs)
+    """How long a fill is awaited from the moment of sending, by time in force."""
 
     send_deadline_ms: int = setting(2_000, ge=1, le=60_000)
     """Age from which a decided order that has not left yet is not sent any more."""

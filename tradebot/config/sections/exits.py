@@ -19,16 +19,16 @@ class Trailing(Table):
 class Exits(Table):
     """When and how a position is sold; an exit is never blocked by a buy's guard."""
 
-    take_profit_bps: Number | None = setting(Decimal(180), gt=0, le=1_000_000)
+    take_profit_bps: Number | None = setting(Decimal(180), unset="off", gt=0, le=1_000_000)
     """Gain over the entry price at which a position is sold."""
 
-    stop_loss_bps: Number | None = setting(Decimal(400), gt=0, lt=10_000)
+    stop_loss_bps: Number | None = setting(Decimal(400), unset="off", gt=0, lt=10_000)
     """Loss below the entry price at which a position is sold."""
 
-    trailing: Trailing | None = setting(None)
+    trailing: Trailing | None = setting(None, unset="off")
     """Trailing stop; none unless declared."""
 
-    max_hold_s: Seconds | None = setting(86_400.0, gt=0, le=315_360_000)
+    max_hold_s: Seconds | None = setting(86_400.0, unset="off", gt=0, le=315_360_000)
     """Longest time a position is held."""
 
     check_interval_s: Seconds = setting(1.0, gt=0, le=3600)

@@ -65,4 +65,7 @@ class Feed(Table):
     """Which feed: the embedded synthetic market, or recordings (only with `tradebot replay`)."""
 
     synthetic: SyntheticFeed = setting(SyntheticFeed, reload="rebuild")
+    """The embedded, seeded market."""
+
     recorded: RecordedFeed = setting(RecordedFeed, reload="restart")
+    """Recorded candles, trades and books."""

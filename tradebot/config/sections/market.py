@@ -8,7 +8,9 @@ from tradebot.config.base import AsTuple, Seconds, Table, setting
 class Market(Table):
     """The symbols that are watched, and when their data is too old to buy on."""
 
-    quote: str = setting("USDT", reload="restart", pattern=r"^[A-Z0-9]{2,12}$")
+    quote: str = setting(
+        "USDT", reload="restart", pattern=r"^[A-Z0-9]{2,12}$", form="2 to 12 capital letters and digits, like USDT"
+    )
     """Currency that every symbol is quoted in; budget and PnL are in it."""
 
     symbols: Annotated[tuple[str, ...], AsTuple] = setting((), reload="rebuild")

@@ -3,22 +3,20 @@
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import Field
-
 from tradebot.config.base import Number, Real, Table, setting
 
 
 class PaperSymbol(Table):
     """Filters of one symbol on the paper venue; what is not said follows from its prices."""
 
-    tick_size: Number | None = setting(None, reload="restart", gt=0)
+    tick_size: Number | None = setting(None, reload="restart", unset="derived", gt=0)
     """Smallest price step, in quote."""
 
-    amount_step: Number | None = setting(None, reload="restart", gt=0)
+    amount_step: Number | None = setting(None, reload="restart", unset="derived", gt=0)
     """Smallest amount step, in base."""
 
-    min_notional: Number | None = setting(None, reload="restart", ge=0)
-    """Smallest order value, in quote."""
+    min_notional: Number | None = setting(None, reload="restart", unset="derived", ge=0)
+    """Smallest order value, in quote; "derived" means the venue's own."""
 
 
 class Paper(Table):
@@ -51,10 +49,16 @@ class Paper(Table):
     participation: Real = setting(0.5, reload="restart", gt=0, le=1)
     """Share of the shown size an order can take."""
 
+    tick_size: Number | None = setting(None, reload="restart", unset="derived", gt=0)
+    """Smallest price step, in quote, where a symbol says nothing else; "derived" follows the prices."""
+
+    amount_step: Number | None = setting(None, reload="restart", unset="derived", gt=0)
+    """Smallest amount step, in base, where a symbol says nothing else; "derived" follows the prices."""
+
     min_notional: Number = setting(Decimal(5), reload="restart", ge=0)
     """Smallest order value, in quote, where a symbol says nothing else."""
 
-    symbol: dict[str, PaperSymbol] = Field(default_factory=dict, json_schema_extra={"x-reload": "restart"})
+    symbol: dict[str, PaperSymbol] = setting(dict, reload="restart")
     """Filters of single symbols."""
 
 
@@ -65,3 +69,4 @@ class Venue(Table):
     """Which venue: `paper` simulates fills, no real order is ever sent."""
 
     paper: Paper = setting(Paper, reload="restart")
+    """The paper venue: simulated fills against the feed's market."""
