@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
@@ -19,12 +19,16 @@ def exact(value: float | int | str) -> Decimal:
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """Return the largest multiple of `step` (> 0) that is not above `value`."""
-    return (value / step).to_integral_value(rounding=ROUND_FLOOR) * step
+    steps = value // step  # exact, where a division would round to the context's precision first
+    multiple = steps * step
+    return multiple if multiple <= value else (steps - 1) * step
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """Return the smallest multiple of `step` (> 0) that is not below `value`."""
-    return (value / step).to_integral_value(rounding=ROUND_CEILING) * step
+    steps = value // step
+    multiple = steps * step
+    return multiple if multiple >= value else (steps + 1) * step
 
 
 def bps_up(bps: Decimal) -> Decimal:

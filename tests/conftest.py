@@ -1,0 +1,37 @@
+"""What does every test stand on? One rule for hypothesis, a clean environment, and where the recordings are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+settings.register_profile(
+    "tradebot",
+    deadline=None,  # a shared machine stalls; pytest-timeout bounds the whole test
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("tradebot")
+
+for _name in [name for name in os.environ if name.upper().startswith("TRADEBOT__")]:
+    del os.environ[_name]  # a developer's own overrides must not change what a test sees
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Return the checkout's top folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of recordings beside the checkout; skip the test where there is none."""
+    folder = ROOT / "../shared/data"
+    if not folder.is_dir():
+        pytest.skip("no recordings beside this checkout (../shared/data)")
+    return folder.resolve()
