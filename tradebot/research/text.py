@@ -1,0 +1,170 @@
+"""How does a report read? Short aligned lines in the trade's own words; asked by the command line and the run's end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from tradebot.domain.figures import Counts, Summary, SymbolSummary
+from tradebot.domain.numbers import plain
+from tradebot.research.report import Report, SessionInfo, Total
+from tradebot.research.targets import Target, percent
+from tradebot.research.trades import iso
+
+SYMBOL_ROWS = 10  # the report's text stays on one screen; report.json holds every symbol
+
+_KINDS = {"run": "session", "replay": "replay"}
+
+
+def to_text(report: Report) -> str:
+    """Return the report for people, without a closing line break."""
+    blocks = [_head(report), _figures(report.summary), _symbols(report.summary), _targets(report.targets)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def total_text(total: Total) -> str:
+    """Return several sessions' total for people, without a closing line break."""
+    counts, quote = total.counts, total.quote
+    rows = [
+        ("PnL", f"{money(total.pnl_quote)} {quote}", "closed trades, fees included"),
+        ("fees", f"{money(total.fees_quote)} {quote}", ""),
+        *_activity(counts),
+        ("worst drawdown", f"{total.max_drawdown_pct:.2f} %", "of any one session"),
+    ]
+    return f"total of {total.sessions} sessions in {quote}\n\n" + _aligned(rows)
+
+
+def money(value: Decimal) -> str:
+    """Return `value` rounded for people: 2 decimals from 1 on, else 8 without trailing zeros; thousands parted."""
+    if abs(value) >= 1 or not value:
+        return f"{value.quantize(Decimal('0.01'), rounding=ROUND_HALF_EVEN):,f}"
+    return plain(value.quantize(Decimal("1E-8"), rounding=ROUND_HALF_EVEN))
+
+
+def _head(report: Report) -> str:
+    session = report.session
+    kind = _KINDS.get(session.kind, session.kind)
+    lines = [f"{kind} {session.name} · profile {session.profile} · {session.instance}-{session.run}"]
+    if session.market:
+        lines.append(f"{session.market}{' · SYNTHETIC: nothing of it is real' if session.synthetic else ''}")
+    lines.append(_when(session, report.summary))
+    if report.note:
+        lines.append(report.note)
+    return "\n".join(lines)
+
+
+def _when(session: SessionInfo, summary: Summary) -> str:
+    if session.kind == "replay":
+        return f"{_day(summary.from_ms)} → {_day(summary.to_ms)} UTC · {_span(summary.to_ms - summary.from_ms)}"
+    begun = f"{_day(session.started_ms)} → "
+    if session.ended_ms is None:
+        return f"{begun}{_day(summary.to_ms)} UTC, its last fact · no end was written: it still runs, or was killed"
+    end = f"{begun}{_day(session.ended_ms)} UTC · {_span(session.ended_ms - session.started_ms)}"
+    return end if session.exit_code is None else f"{end} · exit {session.exit_code}"
+
+
+def _day(at_ms: int) -> str:
+    return iso(at_ms, "seconds").replace("T", " ").removesuffix("Z")
+
+
+def _span(ms: int) -> str:
+    minutes, seconds = divmod(round(ms / 1000), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def _figures(summary: Summary) -> str:
+    quote = summary.quote
+    counts = summary.counts
+    held = summary.held_value_quote - summary.held_cost_quote
+    rows = [
+        ("PnL", f"{money(summary.pnl_quote)} {quote}", "closed trades, fees included"),
+        ("open", f"{money(held)} {quote}", _held_words(summary)),
+        ("fees", f"{money(summary.fees_quote)} {quote}", ""),
+        ("balance", f"{money(summary.final_quote)} {quote}", f"began with {money(summary.initial_quote)}"),
+        ("equity", f"{money(summary.equity_quote)} {quote}", f"began with {money(summary.equity_initial_quote)}"),
+        ("drawdown", f"{summary.max_drawdown_pct:.2f} %", "largest fall of the equity"),
+        ("exposure", percent(summary.exposure_mean), f"on average, {percent(summary.exposure_max)} at most"),
+        *_activity(counts),
+        ("conserved", *_conserved(summary)),
+    ]
+    return _aligned(rows)
+
+
+def _held_words(summary: Summary) -> str:
+    if not summary.positions_held:
+        return "nothing held"
+    noun = "position" if summary.positions_held == 1 else "positions"
+    worth, cost = money(summary.held_value_quote), money(summary.held_cost_quote)
+    return f"{summary.positions_held} {noun} worth {worth} that cost {cost}"
+
+
+def _conserved(summary: Summary) -> tuple[str, str]:
+    error = summary.conservation_error
+    if error is None:
+        return "not checked", "no balances to compare the fills with"
+    if not error:
+        return "yes", "fills, ledger and balances agree to the last unit"
+    return "NO", f"fills and balances differ by {plain(error)}"
+
+
+def _activity(counts: Counts) -> list[tuple[str, str, str]]:
+    won = f"{counts.wins} won, {counts.losses} lost" if counts.trades else ""
+    failed = [
+        (counts.orders_rejected, "rejected"),
+        (counts.orders_timed_out, "timed out"),
+        (counts.orders_unknown, "unknown for a while"),
+        (counts.orders_never_sent, "taken back unsent"),
+    ]
+    rate = counts.fill_rate
+    filled = "none sent" if rate is None else f"{counts.intents_sent} sent, {percent(rate)} filled"
+    stale = f", {counts.intents_stale} stale" if counts.intents_stale else ""
+    return [
+        ("trades", str(counts.trades), won),
+        ("intents", str(counts.intents), f"{filled}, {counts.pending_max} buys under way at most{stale}"),
+        ("orders", str(counts.orders), ", ".join(f"{n} {what}" for n, what in failed if n)),
+        ("fills", str(counts.fills), ""),
+    ]
+
+
+def _aligned(rows: Iterable[tuple[str, str, str]]) -> str:
+    rows = list(rows)
+    names, values = (max(len(row[i]) for row in rows) for i in (0, 1))
+    return "\n".join(f"  {name:<{names}}  {value:>{values}}   {words}".rstrip() for name, value, words in rows)
+
+
+def _symbols(summary: Summary) -> str:
+    rows = sorted(summary.symbols, key=lambda row: (-abs(row.pnl), row.symbol))
+    if not rows:
+        return ""
+    shown = rows[:SYMBOL_ROWS]
+    table: list[Sequence[str]] = [("symbol", "trades", "won", "fills", "bought", "fees", "PnL", "held")]
+    table += [_symbol(row) for row in shown]
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    lines = [
+        "  " + "  ".join(f"{cell:<{width}}" if i == 0 else f"{cell:>{width}}" for i, (cell, width) in enumerate(cells))
+        for cells in (list(zip(line, widths, strict=True)) for line in table)
+    ]
+    if len(rows) > len(shown):
+        lines.append(f"  and {len(rows) - len(shown)} more symbols")
+    return "\n".join(lines)
+
+
+def _symbol(row: SymbolSummary) -> Sequence[str]:
+    money_cells = (money(row.bought), money(row.fees), money(row.pnl), money(row.held_value))
+    return (row.symbol, str(row.trades), str(row.wins), str(row.fills), *money_cells)
+
+
+def _targets(targets: Sequence[Target]) -> str:
+    head: list[Sequence[str]] = [("target", "wanted", "", "found")]
+    table = head + [(target.name, target.wanted, target.verdict, target.found) for target in targets]
+    widths = [max(len(line[i]) for line in table) for i in range(3)]
+    return "\n".join(
+        "  " + "  ".join((*(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=False)), line[3])).rstrip()
+        for line in table
+    )
