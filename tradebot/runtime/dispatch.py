@@ -88,7 +88,7 @@ class Dispatch:
     def _carry_out(self, facts: list[Fact], commands: list[Command], now_ms: int) -> None:
         if facts:
             self.seq = self._journal.append(facts, now_ms)
-            self._recorder.record(facts, now_ms)
+            self._recorder.record(facts, now_ms, self.seq)
         if commands:
             self.outbox.put(commands, self.seq, now_ms)
 

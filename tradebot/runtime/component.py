@@ -1,0 +1,145 @@
+"""What is a part with a life of its own? Asked by wiring, which starts parts, and by the coordinator, which ends them.
+
+A part that fails is reported, never lost: its failure goes to whoever supervises it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
+
+from tradebot.ports import Log
+
+T = TypeVar("T")
+
+Failed = Callable[[str, BaseException], None]
+"""Told (name of the part, the error) when a part fails by itself."""
+
+
+async def in_thread(name: str, work: Callable[[], T]) -> T:
+    """Return (or raise) what `work` does in a daemon thread of its own.
+
+    Cancelling gives up waiting; the thread goes on, but keeps nobody from ending the process.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def tell(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(cast("T", result))
+
+    def run() -> None:
+        result, fault = None, None
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - whatever ends the thread is raised where it is awaited
+            fault = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(tell, result, fault)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return await future
+
+
+class NullPart:
+    """A part that is switched off or not there: starts nothing, stops nothing, and says so."""
+
+    def __init__(self, name: str, why: str = "off") -> None:
+        self.name = name
+        self.why = why
+
+    async def start(self) -> None:
+        """Start nothing."""
+
+    async def stop(self) -> None:
+        """Stop nothing."""
+
+
+class TaskPart:
+    """One coroutine, run as a supervised task until it is stopped.
+
+    `main` ending by itself, with or without an error, is told to `failed`.
+    """
+
+    def __init__(self, name: str, main: Callable[[], Coroutine[Any, Any, None]], failed: Failed) -> None:
+        self.name = name
+        self._main = main
+        self._failed = failed
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Begin the coroutine."""
+        self._stopping = False
+        self._task = asyncio.create_task(self._main(), name=f"tradebot-{self.name}")
+        self._task.add_done_callback(self._on_done)
+
+    async def stop(self) -> None:
+        """Cancel the coroutine and wait until it has ended."""
+        self._stopping = True
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self._failed(self.name, error)
+        elif not self._stopping:
+            self._failed(self.name, EndedByItself(f"{self.name} ended by itself"))
+
+
+class EndedByItself(Exception):
+    """A part that runs until it is stopped has returned."""
+
+
+class ThreadPart:
+    """Something done every `interval_s` in a thread of its own, so that a slow disk or peer delays nobody else.
+
+    An error is logged as `event_type` and the next turn is tried as usual.
+    """
+
+    def __init__(
+        self, name: str, work: Callable[[], object], interval_s: float, stop_timeout_s: float, log: Log, event_type: str
+    ) -> None:
+        self.name = name
+        self._work = work
+        self._interval_s = interval_s
+        self._stop_timeout_s = stop_timeout_s
+        self._log = log
+        self._event_type = event_type
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    async def start(self) -> None:
+        """Begin the thread; the first turn comes after one interval."""
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name=f"tradebot-{self.name}", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """End the thread; raises TimeoutError when it does not end within the stop timeout."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._stop.set()
+        await in_thread(f"tradebot-{self.name}-join", lambda: thread.join(self._stop_timeout_s))
+        if thread.is_alive():
+            raise TimeoutError(f"thread {thread.name} did not end within {self._stop_timeout_s:g} s")
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            try:
+                self._work()
+            except Exception as error:  # noqa: BLE001 - the supervision border of this thread: told, and tried again
+                self._log.emit("system", "ERROR", self._event_type, f"{self.name}: {type(error).__name__}: {error}")

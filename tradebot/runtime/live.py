@@ -1,0 +1,298 @@
+"""How does the machine meet the real world? One asyncio loop, asked by the bot: drain the queue, wait, again.
+
+A cycle is one drain: the venue's answers that have come due, the machine's deadlines, then what the feed
+published. Quotes conflate (only the newest of a symbol is decided on), everything else is lossless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tradebot.config.sections.engine import Engine as Limits
+from tradebot.domain.errors import StorageFailed, TradebotError
+from tradebot.domain.events import BookSeen, CandleSeen, DeadlineReached, Event, QuoteSeen, TradeSeen
+from tradebot.ports import Clock, Due, Log, Venue
+from tradebot.runtime.coordinator import trace
+from tradebot.runtime.dispatch import Dispatch, StateSuspect
+from tradebot.runtime.meter import Meter
+
+MARKET = (QuoteSeen, TradeSeen, BookSeen, CandleSeen)
+
+
+class Chore(Protocol):
+    """Something the loop does between two cycles at its time; it costs the cycle, so it is short."""
+
+    name: str
+
+    @property
+    def next_due_ms(self) -> int:
+        """When it wants to run."""
+        ...
+
+    def run(self, now_ms: int) -> Event | None:
+        """Do it; return an event for the machine, if there is one."""
+        ...
+
+
+class TooManyErrors(TradebotError):
+    """Input or output failed so often in a row that the run cannot go on."""
+
+
+class LiveShell:
+    """Feeds the machine from one queue and lets nothing outside stop it but a fatal error."""
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        venue: Venue,
+        clock: Clock,
+        limits: Limits,
+        log: Log,
+        meter: Meter,
+        *,
+        log_cycles: bool = False,
+    ) -> None:
+        self._dispatch = dispatch
+        self._venue = venue
+        self._clock = clock
+        self._limits = limits
+        self._log = log
+        self._meter = meter
+        self._log_cycles = log_cycles
+        self._chores: list[Chore] = []
+        self._queue: deque[Event] = deque()
+        self._newest: dict[str, QuoteSeen] = {}
+        self._answers: list[tuple[int, int, Event]] = []
+        self._answer_count = 0
+        self._deadline_told_ms = -1
+        self._turning = False
+        self._faults: dict[str, int] = {}
+        self._backing_off = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False
+        self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self.fatal: Exception | None = None
+        """What ended the loop, if it did not end by being stopped."""
+        self.cycles = 0
+        self.events = 0
+        self.published = 0
+
+    # -- what others call -----------------------------------------------------------------------
+
+    def add_chore(self, chore: Chore) -> None:
+        """Run `chore` at its times from here on."""
+        self._chores.append(chore)
+
+    def publish(self, event: Event) -> None:
+        """Take an event of the feed. A feed that runs ahead of the loop works the queue off itself."""
+        self.published += 1
+        if type(event) is QuoteSeen:
+            self._newest[event.symbol] = event
+        self._queue.append(event)
+        if len(self._queue) >= self._limits.queue_limit and not self._turning and self._loop is not None:
+            self.turn()
+        if not self._backing_off:
+            self.wake()
+
+    def inject(self, event: Event) -> None:
+        """Process an event of our own now, before anything that waits. From the loop's thread."""
+        try:
+            self._feed(event, self._clock.now_ms())
+        except (StateSuspect, StorageFailed) as error:
+            self.fail(error)
+        self.wake()
+
+    def wake(self) -> None:
+        """End the idle wait. From the loop's thread."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def wake_for_journal(self, _seq: int) -> None:
+        """End the idle wait if an order waits for the journal. From any thread."""
+        if self._dispatch.outbox.waiting and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.wake)
+
+    def fault(self, what: str, error: Exception) -> None:
+        """Report that input or output (`what`) failed: log, back off, go on; too often in a row is fatal."""
+        source = what.partition(":")[0]
+        count = self._faults[source] = self._faults.get(source, 0) + 1
+        self._backing_off = True
+        self._meter.count("loop_errors")
+        text = f"{what}: {type(error).__name__}: {error}"
+        self._log.emit(
+            "system", "ERROR", "ENGINE_LOOP_ERROR", text, source=source, in_a_row=count, traceback=trace(error)
+        )
+        if count >= self._limits.max_consecutive_errors:
+            tired = TooManyErrors(f"{count} errors in a row, the last one {text}")
+            tired.__cause__ = error
+            self.fail(tired)
+
+    def well(self, source: str) -> None:
+        """Note that `source` works: its errors are no longer in a row."""
+        if self._faults:
+            self._faults.pop(source, None)
+
+    def fail(self, error: Exception) -> None:
+        """End the loop because of `error`."""
+        if self.fatal is None:
+            self.fatal = error
+        self.wake()
+
+    def stop(self) -> None:
+        """End the loop after the cycle under way; what the outbox still holds is never sent."""
+        self._stopping = True
+        self.wake()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Return as soon as `true()` holds after a cycle, or the loop is over."""
+        if true() or self.fatal is not None:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watchers.append((true, future))
+        await future
+
+    # -- the loop -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Run cycles until stopped. Raises what made the loop end: StateSuspect, StorageFailed, TooManyErrors."""
+        self._loop = asyncio.get_running_loop()
+        self._log.emit("system", "INFO", "ENGINE_LOOP_START", "Engine loop started")
+        try:
+            while not self._stopping and self.fatal is None:
+                self.turn()
+                await self._rest()
+        finally:
+            self._loop = None
+            text = f"Engine loop stopped after {self.cycles} cycles"
+            self._log.emit("system", "INFO", "ENGINE_LOOP_STOP", text, cycles=self.cycles, events=self.events)
+            self._tell_watchers(over=True)
+        if self.fatal is not None:
+            raise self.fatal
+
+    def turn(self) -> None:
+        """Run one cycle. Never raises: a fatal error is kept in `fatal`."""
+        self._turning = True
+        begun = time.perf_counter_ns()
+        before = self.events
+        try:
+            self._drain()
+            self._do_chores()
+        except (StateSuspect, StorageFailed) as error:
+            self.fail(error)
+        finally:
+            self._turning = False
+        self.cycles += 1
+        handled = self.events - before
+        if handled:
+            self._measure((time.perf_counter_ns() - begun) / 1e6, handled)
+        self._tell_watchers(over=self.fatal is not None)
+
+    def _drain(self) -> None:
+        clock, dispatch, queue, answers = self._clock, self._dispatch, self._queue, self._answers
+        self._schedule(dispatch.poll(clock.now_ms()))
+        while self.fatal is None:
+            now = clock.now_ms()
+            if answers and answers[0][0] <= now:
+                self._feed(heapq.heappop(answers)[2], now)
+            elif dispatch.machine.next_due_ms <= now and now > self._deadline_told_ms:
+                self._deadline_told_ms = now
+                self._feed(DeadlineReached(now), now)
+            elif queue:
+                self._market(queue.popleft(), now)
+            else:
+                return
+
+    def _market(self, event: Event, now: int) -> None:
+        if type(event) is QuoteSeen:
+            if self._newest.get(event.symbol) is not event:
+                self._meter.count("quotes_conflated")
+                return
+            del self._newest[event.symbol]
+        if isinstance(event, MARKET) and self._venue.watches(event.symbol):
+            try:
+                self._schedule(self._venue.on_market(event, now))
+                self.well("venue")
+            except Exception as error:  # noqa: BLE001 - the supervision border of the venue: told, and gone on
+                self.fault("venue: market", error)
+        self._feed(event, now)
+
+    def _feed(self, event: Event, now: int) -> None:
+        self.events += 1
+        self._schedule(self._dispatch.feed(event, now))
+
+    def _schedule(self, answers: Sequence[Due]) -> None:
+        for due_ms, event in answers:
+            self._answer_count += 1
+            heapq.heappush(self._answers, (due_ms, self._answer_count, event))
+
+    def _do_chores(self) -> None:
+        for chore in self._chores:
+            now = self._clock.now_ms()
+            if chore.next_due_ms > now:
+                continue
+            try:
+                event = chore.run(now)
+                self.well(chore.name)
+            except Exception as error:  # noqa: BLE001 - the supervision border of the chores: told, and tried again
+                self.fault(chore.name, error)
+                continue
+            if event is not None:
+                self._feed(event, now)
+
+    def _measure(self, took_ms: float, handled: int) -> None:
+        self._meter.observe("cycle_ms", took_ms)
+        if took_ms > self._limits.slow_cycle_s * 1000:
+            self._meter.count("slow_cycles")
+            text = f"Slow cycle: {took_ms:.0f} ms for {handled} events"
+            self._log.emit("system", "WARNING", "ENGINE_SLOW_CYCLE", text, took_ms=took_ms, events=handled)
+        if self._log_cycles:
+            text = f"Cycle: {took_ms:.3f} ms for {handled} events"
+            self._log.emit("system", "INFO", "ENGINE_CYCLE", text, took_ms=took_ms, events=handled)
+
+    def _tell_watchers(self, *, over: bool) -> None:
+        for entry in list(self._watchers):
+            true, future = entry
+            if future.done():
+                self._watchers.remove(entry)
+            elif over or true():
+                future.set_result(None)
+                self._watchers.remove(entry)
+
+    # -- waiting --------------------------------------------------------------------------------
+
+    async def _rest(self) -> None:
+        """Wait for an event, a due time or the longest idle wait; after an error, for the back-off."""
+        if self._stopping or self.fatal is not None:
+            return
+        delay_s = self._limits.error_backoff_s if self._backing_off else self._idle_s()
+        if delay_s <= 0 or (self._queue and not self._backing_off):
+            self._backing_off = False
+            await asyncio.sleep(0)
+            return
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_later(delay_s, self.wake)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+            self._backing_off = False
+
+    def _idle_s(self) -> float:
+        now = self._clock.now_ms()
+        due = self._dispatch.next_due_ms
+        if due <= now:  # told in this very millisecond: again in the next
+            due = now + 1
+        if self._answers:
+            due = min(due, self._answers[0][0])
+        for chore in self._chores:
+            due = min(due, chore.next_due_ms)
+        return min(self._limits.loop_sleep_s, (due - now) / 1000)
