@@ -187,10 +187,12 @@ def test_balances_that_differ_by_the_last_unit_are_told() -> None:
     story.filled_intent(SYMBOL, BUY, "100", "2", "0.002", fee_asset="AAA")
     tally = tallied(story)
     right = {"USDT": D(800), "AAA": D("1.998")}
-    assert tally.summary(balances=[right]).conservation_error == 0
-    assert tally.summary(balances=[right, right | {"AAA": D("1.99800001")}]).conservation_error == D("1E-8")
-    assert tally.summary(balances=[{"USDT": D(800)}]).conservation_error == D("1.998")
-    assert tally.summary(balances=[right | {"BBB": D(1)}]).conservation_error == 1
+    assert tally.summary(balances={"ledger": right}).conservation_error == 0
+    assert tally.summary(balances={"ledger": right, "venue": right | {"AAA": D("1.99800001")}}).conservation_error == D(
+        "1E-8"
+    )
+    assert tally.summary(balances={"venue": {"USDT": D(800)}}).conservation_error == D("1.998")
+    assert tally.summary(balances={"venue": right | {"BBB": D(1)}}).conservation_error == 1
 
 
 def test_without_anything_to_compare_conservation_is_not_claimed() -> None:
@@ -205,6 +207,7 @@ def test_a_ledger_that_tells_another_pnl_than_the_fills_is_told() -> None:
     story.filled_intent(SYMBOL, SELL, "110", "1")
     story.closed(SYMBOL, cost="100", proceeds="110.5")
     assert summed(story).conservation_error == D("0.5")
+    assert summed(story).compared == ("the PnL of the trades",)
 
 
 def test_a_quiet_venue_balance_is_compared_and_a_stirred_one_is_not() -> None:
@@ -271,4 +274,4 @@ def test_books_equal_exact_fractions_whatever_is_filled(
         asset: amount for asset, amount in owned.items() if amount
     }
     assert tally.books.difference(balances) == 0
-    assert tally.summary(balances=[balances]).conservation_error == 0
+    assert tally.summary(balances={"own": balances}).conservation_error == 0

@@ -80,7 +80,7 @@ def test_the_text_names_session_money_counts_and_every_target() -> None:
     assert "1 min 30 s · exit 0" in text
     lines = {line.split("  ")[1]: line for line in text.splitlines() if line.startswith("  ")}
     assert "9.80 USDT" in lines["PnL"]
-    assert "0.2 USDT" in lines["fees"]
+    assert "0.20 USDT" in lines["fees"]
     assert "1,009.80 USDT" in lines["balance"]
     assert "1 won, 0 lost" in lines["trades"]
     assert "100.0 % (2 of 2 intents)" in lines["fill rate"]
@@ -103,7 +103,7 @@ def test_broken_conservation_is_loud() -> None:
     story.filled_intent("AAA/USDT", Side.BUY, "100", "1")
     story.filled_intent("AAA/USDT", Side.SELL, "110", "1")
     story.closed("AAA/USDT", cost="100", proceeds="110.00000001")
-    assert "NO   fills and balances differ by 0.00000001" in to_text(reported(story))
+    assert "NO   fills differ by 0.00000001 from the PnL of the trades" in to_text(reported(story))
 
 
 def test_targets_of_a_good_session_are_met() -> None:
@@ -190,7 +190,7 @@ def test_totals_add_sessions_of_one_quote_and_part_others() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ("0", "0.00"), ("1234567.891", "1,234,567.89"), ("-0.5", "-0.5"), ("0.00001234567", "0.00001235"),
+        ("0", "0.00"), ("1234567.891", "1,234,567.89"), ("-0.5", "-0.50"), ("0.00001234567", "0.00001235"),
         ("1E+3", "1,000.00"), ("-1", "-1.00"),
     ],
 )  # fmt: skip

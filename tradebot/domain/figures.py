@@ -73,8 +73,8 @@ class Summary(Struct, kw_only=True):
     `initial_quote` and `final_quote` are the quote balance at both ends: final = initial + the cash flows of every
     fill. `pnl_quote` is what the closed trades won or lost, fees included. `equity_quote` adds what is held at its
     last price. `max_drawdown_pct` and `exposure_*` come from the equity marks. `conservation_error` is the distance
-    between the fills and every set of balances that could be compared, 0 when equal to the last unit, None when
-    there was nothing to compare with.
+    between the fills and everything they were `compared` with, 0 when equal to the last unit, None when there was
+    nothing to compare with.
     """
 
     quote: str
@@ -96,4 +96,5 @@ class Summary(Struct, kw_only=True):
     intents_open: int
     orders_unknown_open: int
     conservation_error: Decimal | None
+    compared: tuple[str, ...]
     symbols: tuple[SymbolSummary, ...]

@@ -274,37 +274,31 @@ class Tally:
         return EXACT.add(self.books.cash, self._held_value(prices))
 
     def _held_value(self, prices: Mapping[str, float]) -> Decimal:
-        total = ZERO
-        for symbol in self.books.holdings:
-            total = EXACT.add(total, self._value(symbol, prices))
-        return total
+        return _sum(self._value(symbol, prices) for symbol in self.books.holdings)
 
     def _value(self, symbol: str, prices: Mapping[str, float]) -> Decimal:
         held = self.books.holdings[symbol]
         price = prices.get(symbol)
         return EXACT.multiply(held.amount, held.last_price if price is None else exact(price))
 
-    def _error(self, balances: Iterable[Mapping[str, Decimal]]) -> Decimal | None:
-        """Return the sum of every distance found, or None where nothing could be compared."""
-        found = [self.books.difference(told) for told in balances]
+    def _distances(self, balances: Mapping[str, Mapping[str, Decimal]]) -> dict[str, Decimal]:
+        """Return the distance of the fills from everything that could be compared with them, by its name."""
+        found = {name: self.books.difference(told) for name, told in balances.items()}
         if self._quiet_error is not None:
-            found.append(self._quiet_error)
+            found["the venue's quote balance"] = self._quiet_error
         if self.counts.trades:
-            found.append(self._trade_error)
-        if not found:
-            return None
-        total = ZERO
-        for gap in found:
-            total = EXACT.add(total, gap)
-        return total
+            found["the PnL of the trades"] = self._trade_error
+        return found
 
     def summary(
-        self, prices: Mapping[str, float] | None = None, balances: Iterable[Mapping[str, Decimal]] = ()
+        self,
+        prices: Mapping[str, float] | None = None,
+        balances: Mapping[str, Mapping[str, Decimal]] | None = None,
     ) -> Summary:
         """Return the figures so far.
 
-        `prices` are last prices by symbol (else the last fill's). Each of `balances` is a set of totals by asset
-        (the engine's ledger, the venue's account) that must equal the fills to the last unit.
+        `prices` are last prices by symbol (else the last fill's). `balances` are, by a name for people (the ledger,
+        the venue's account), totals by asset that must equal the fills to the last unit.
         """
         prices = prices or {}
         rows = {symbol: msgspec.structs.replace(row) for symbol, row in self._symbols.items()}
@@ -317,6 +311,7 @@ class Tally:
             row.held, row.held_cost, row.held_value = held.amount, held.cost_held(), self._value(symbol, prices)
             cost, value = EXACT.add(cost, row.held_cost), EXACT.add(value, row.held_value)
             positions += held.bought > 0
+        distances = self._distances(balances or {})
         marked = self._marked_to - self._marked_from if self._marked_from is not None else 0
         return Summary(
             quote=self.books.quote,
@@ -337,6 +332,14 @@ class Tally:
             positions_held=positions,
             intents_open=len(self._intents),
             orders_unknown_open=len(self._unknown),
-            conservation_error=self._error(balances),
+            conservation_error=_sum(distances.values()) if distances else None,
+            compared=tuple(sorted(distances)),
             symbols=tuple(sorted(rows.values(), key=lambda row: row.symbol)),
         )
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    total = ZERO
+    for amount in amounts:
+        total = EXACT.add(total, amount)
+    return total

@@ -35,10 +35,10 @@ def total_text(total: Total) -> str:
 
 
 def money(value: Decimal) -> str:
-    """Return `value` rounded for people: 2 decimals from 1 on, else 8 without trailing zeros; thousands parted."""
-    if abs(value) >= 1 or not value:
-        return f"{value.quantize(Decimal('0.01'), rounding=ROUND_HALF_EVEN):,f}"
-    return plain(value.quantize(Decimal("1E-8"), rounding=ROUND_HALF_EVEN))
+    """Return `value` rounded for people: 2 decimals from 1 on, else as many of 8 as it has; thousands parted."""
+    cents = value.quantize(Decimal("0.01"), rounding=ROUND_HALF_EVEN)
+    fine = value.quantize(Decimal("1E-8"), rounding=ROUND_HALF_EVEN)
+    return f"{cents:,f}" if abs(value) >= 1 or fine == cents else plain(fine)
 
 
 def _head(report: Report) -> str:
@@ -107,10 +107,11 @@ def _held_words(summary: Summary) -> str:
 def _conserved(summary: Summary) -> tuple[str, str]:
     error = summary.conservation_error
     if error is None:
-        return "not checked", "no balances to compare the fills with"
+        return "not checked", "nothing to compare the fills with"
+    others = ", ".join(summary.compared)
     if not error:
-        return "yes", "fills, ledger and balances agree to the last unit"
-    return "NO", f"fills and balances differ by {plain(error)}"
+        return "yes", f"fills equal to the last unit {others}"
+    return "NO", f"fills differ by {plain(error)} from {others}"
 
 
 def _activity(counts: Counts) -> list[tuple[str, str, str]]:
