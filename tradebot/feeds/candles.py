@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import cached_property
 from itertools import groupby, islice, repeat
 from math import inf
-from operator import indexOf, itemgetter, le, lt, mod, not_
+from operator import itemgetter, le, lt, mod, not_
 from pathlib import Path
 
 from msgspec import Struct
@@ -22,7 +22,7 @@ from tradebot.domain.market import Instrument, instrument_from_price
 from tradebot.feeds.files import RecordingFile, recording_files
 from tradebot.feeds.gaps import Gap, gaps_of, outages_of
 from tradebot.feeds.places import decimal_places
-from tradebot.feeds.tables import ColumnType, bad_row, read_columns
+from tradebot.feeds.tables import ColumnType, expect, read_columns
 
 CandleRow = tuple[int, int, float, float, float, float, float]
 
@@ -204,28 +204,23 @@ def _read(file: RecordingFile) -> CandleColumns:
 def _check(file: RecordingFile, c: CandleColumns) -> None:
     """Refuse unsound candles. Comparisons are written so that a NaN fails them; whole columns are compared in C."""
     path, interval = file.path, file.interval_ms
-    _expect(path, map(lt, c.ts, islice(c.ts, 1, None)), 1, lambda at: f"ts {c.ts[at]} is not after {c.ts[at - 1]}")
-    _expect(
+    expect(path, map(lt, c.ts, islice(c.ts, 1, None)), 1, lambda at: f"ts {c.ts[at]} is not after {c.ts[at - 1]}")
+    expect(
         path,
         map(not_, map(mod, c.ts, repeat(interval))),
         0,
         lambda at: f"ts {c.ts[at]} is not on the grid of its interval, {interval} ms",
     )
-    for name, column in (("open", c.open), ("high", c.high), ("low", c.low), ("close", c.close)):
-        _expect(path, map(lt, repeat(0.0), column), 0, lambda at: f"{name} {column[at]} is not a price above 0")  # noqa: B023
-        _expect(path, map(lt, column, repeat(inf)), 0, lambda at: f"{name} is infinite")  # noqa: B023
-    _expect(path, map(le, c.low, c.high), 0, lambda at: f"high {c.high[at]} is below low {c.low[at]}")
-    for name, column in (("open", c.open), ("close", c.close)):
-        _expect(path, map(le, c.low, column), 0, lambda at: f"{name} {column[at]} is below low {c.low[at]}")  # noqa: B023
-        _expect(path, map(le, column, c.high), 0, lambda at: f"{name} {column[at]} is above high {c.high[at]}")  # noqa: B023
-    _expect(path, map(le, repeat(0.0), c.volume), 0, lambda at: f"volume {c.volume[at]} is no amount")
-    _expect(path, map(lt, c.volume, repeat(inf)), 0, lambda at: "volume is infinite")
+    _check_prices(path, "low", c.low, c)
+    _check_prices(path, "high", c.high, c)
+    _check_prices(path, "open", c.open, c)
+    _check_prices(path, "close", c.close, c)
+    expect(path, map(le, repeat(0.0), c.volume), 0, lambda at: f"volume {c.volume[at]} is no amount")
+    expect(path, map(lt, c.volume, repeat(inf)), 0, lambda at: f"volume {c.volume[at]} is no amount")
 
 
-def _expect(path: Path, holds: Iterator[bool], shift: int, what: Callable[[int], str]) -> None:
-    """Raise the fault of the first row where `holds` is False; the first of `holds` is about row `shift`."""
-    try:
-        at = indexOf(holds, False) + shift
-    except ValueError:
-        return
-    raise bad_row(path, at, what(at))
+def _check_prices(path: Path, name: str, prices: array[float], c: CandleColumns) -> None:
+    expect(path, map(lt, repeat(0.0), prices), 0, lambda at: f"{name} {prices[at]} is not a price above 0")
+    expect(path, map(lt, prices, repeat(inf)), 0, lambda at: f"{name} {prices[at]} is not a price")
+    expect(path, map(le, c.low, prices), 0, lambda at: f"{name} {prices[at]} is below low {c.low[at]}")
+    expect(path, map(le, prices, c.high), 0, lambda at: f"{name} {prices[at]} is above high {c.high[at]}")

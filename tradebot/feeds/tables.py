@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from operator import indexOf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +39,18 @@ class Columns(Struct):
 def bad_row(path: Path, index: int, what: str) -> DataInvalid:
     """Return the fault of the row at `index` (from 0); people count data rows from 1."""
     return DataInvalid(f"{path}: row {index + 1}: {what}")
+
+
+def expect(path: Path, holds: Iterator[bool], shift: int, what: Callable[[int], str]) -> None:
+    """Refuse the first row where `holds` is False; the first of `holds` is about row `shift`.
+
+    `what` gets the index of that row and says what is wrong. Raises DataInvalid.
+    """
+    try:
+        at = indexOf(holds, False) + shift
+    except ValueError:
+        return
+    raise bad_row(path, at, what(at))
 
 
 def column_names(path: Path) -> tuple[str, ...]:

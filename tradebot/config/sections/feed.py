@@ -57,6 +57,9 @@ class RecordedFeed(Table):
     volume_share: Real = setting(0.05, reload="restart", gt=0, le=1)
     """Share of a candle's volume that is shown at each price of its path, with `shown_size = "volume_share"`."""
 
+    levels: int = setting(20, reload="restart", ge=1, le=1000)
+    """Book levels published on each side, from a recording of depth."""
+
 
 class Feed(Table):
     """Where prices come from."""
