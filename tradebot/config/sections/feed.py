@@ -35,6 +35,18 @@ class SyntheticFeed(Table):
     jump_bps: Real = setting(80.0, reload="rebuild", ge=0, le=5000)
     """Standard deviation of a sudden move; most of them are drops that partly recover."""
 
+    drop_share: Real = setting(0.75, reload="rebuild", ge=0, le=1)
+    """Share of the sudden moves that go down."""
+
+    recovery_share: Real = setting(0.6, reload="rebuild", ge=0, le=1)
+    """Share of a sudden move that comes back."""
+
+    recovery_s: Seconds = setting(30.0, reload="rebuild", ge=1, le=86_400)
+    """Time in which most of that comes back, fast at first."""
+
+    wander_bps: Real = setting(600.0, reload="rebuild", ge=0, le=3000)
+    """How far prices wander over hours and days around each symbol's own level."""
+
     spread_bps: Real = setting(4.0, reload="rebuild", ge=0, le=1000)
     """Typical spread between bid and ask; it widens with volatility."""
 
@@ -43,6 +55,12 @@ class SyntheticFeed(Table):
 
     levels: int = setting(5, reload="rebuild", ge=1, le=50)
     """Book levels published on each side; 1 publishes only the best."""
+
+    pace_ms: int = setting(20, reload="rebuild", ge=1, le=1000)
+    """Wait between two publications, in real time; what happened meanwhile is published together."""
+
+    catch_up_s: Seconds = setting(1.0, reload="rebuild", ge=0.1, le=60)
+    """Most market time that is made up for after a stall; what lies before it is never published."""
 
 
 class RecordedFeed(Table):
