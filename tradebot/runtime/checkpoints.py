@@ -7,7 +7,7 @@ next cycles, each symbol with its own time. The Checkpointer's thread does the w
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from tradebot.domain.events import Event
@@ -19,7 +19,7 @@ class Pictured(Protocol):
     """What of the engine a checkpoint holds."""
 
     @property
-    def symbols(self) -> Sequence[str]:
+    def symbols(self) -> Collection[str]:
         """The symbols that have a window."""
         ...
 
@@ -99,7 +99,7 @@ class Checkpoints:
             self._due_ms = now_ms + self._interval_ms  # should the picture fail, the next one is tried then
             core = self._engine.core_picture()
             self._seq = self._journal.last_seq
-            self._todo = list(reversed(self._engine.symbols))
+            self._todo = list(self._engine.symbols)[::-1]
             self._windows = []
             self._core, self._wait_ms, self._due_ms = core, 0, now_ms
         elif self._todo:
