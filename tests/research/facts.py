@@ -104,6 +104,7 @@ class Story:
                 intent_id=number,
                 symbol=symbol,
                 side=side,
+                purpose="drop" if side is Side.BUY else "take_profit",
                 outcome="filled" if D(filled) else "unfilled",
                 reason="",
                 filled=D(filled),
