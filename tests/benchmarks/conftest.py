@@ -15,7 +15,7 @@ def _told(value: float | int | str) -> str:
 
 @pytest.fixture
 def show(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Show:
-    """Return a function that prints named figures past pytest's capture: `show(candles_per_s=612_000, rss_mb=210.5)`."""
+    """Return a function that prints named figures past pytest's capture: `show(candles=1_000, rss_mb=210.5)`."""
 
     def print_figures(**figures: float | int | str) -> None:
         words = [f"{name} {_told(value)}" for name, value in figures.items()]

@@ -146,6 +146,16 @@ BREACHES = {
         "[drop]\ntreshold_bps = 300\n",
         r"profiles/injected\.toml:2:1: drop\.treshold_bps: .*`threshold_bps`",
     ),
+    "an event type that is told nowhere": Breach(
+        "check:docs", "docs/event-types.md", "| `NOTHING` | events | INFO | |\n", r"is not what the code says"
+    ),
+    "an event type without a page": Breach(
+        "check:docs",
+        "tradebot/runtime/injected.py",
+        '"""Why?"""\n\nfrom tradebot.ports import Log\n\n\ndef tell(log: Log) -> None:\n'
+        '    """Tell."""\n    log.emit("system", "INFO", "NEVER_HEARD")\n',
+        r"is not what the code says",
+    ),
     "an address in the lock": Breach(
         "check:lock", "requirements.lock", "--index-url https://127.0.0.1/simple\n", r"an address: --index-url"
     ),
