@@ -1,4 +1,4 @@
-"""How is a setting declared? Once: name with unit, type, bounds, default, sentence, reload class. Asked by every table."""
+"""How is a setting declared? Once: name and unit, type, bounds, default, sentence, reload class. Asked by every table."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def setting(
     "without a value" (where the type allows None), `form` says a `pattern` in words.
     """
     declared = {RELOAD: reload, UNSET: unset, FORM: form}
-    about = {name: value for name, value in declared.items() if value is not None}
+    about: dict[str, Any] = {name: value for name, value in declared.items() if value is not None}
     if default is ... or not callable(default):
         return Field(default, json_schema_extra=about, **bounds)
     return Field(default_factory=default, json_schema_extra=about, **bounds)

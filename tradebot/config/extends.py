@@ -1,0 +1,155 @@
+"""Which files make up a profile? The one asked for and all that it extends. Asked by the loader."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from typing import Any
+
+from msgspec import Struct, field
+
+from tradebot.config.faults import Fault, ProfileInvalid, dotted, shown
+from tradebot.config.merge import Origin, Origins, merged, overlay
+from tradebot.config.positions import Mark
+from tradebot.config.reading import Read, read
+
+FOLDER = "profiles"
+SUFFIX = ".toml"
+EXTENDS = "extends"
+
+
+class ProfileFile(Struct, frozen=True):
+    """A file that was read, byte for byte."""
+
+    path: str
+    source: bytes
+
+
+class Sources(Struct):
+    """What the files say together: the merged tree, where each value stands, and the faults met on the way."""
+
+    path: str
+    tree: dict[str, Any] = field(default_factory=dict)
+    origins: Origins = field(default_factory=dict)
+    files: tuple[ProfileFile, ...] = ()
+    faults: list[Fault] = field(default_factory=list)
+
+
+def resolve(name_or_path: str) -> str:
+    """Return the file that a profile's name means: a path, or a name in `profiles/`, `.toml` understood.
+
+    Raises `ProfileInvalid` where there is none.
+    """
+    tried = [name_or_path, name_or_path + SUFFIX]
+    if not os.path.isabs(name_or_path):
+        tried += [os.path.join(FOLDER, name) for name in tried]
+    for path in tried:
+        if os.path.exists(path) and not os.path.isdir(path):
+            return path
+    message = f"there is no such profile; looked for {', '.join(tried)}"
+    raise ProfileInvalid([Fault(name_or_path, 0, 0, "", message + _near(name_or_path, os.path.dirname(name_or_path)))])
+
+
+def gather(name_or_path: str) -> Sources:
+    """Read a profile and everything it extends; raises `ProfileInvalid` only where the profile itself is not there."""
+    path = resolve(name_or_path)
+    sources = Sources(path)
+    gathering = _Gathering(sources)
+    source = _bytes(path)
+    if isinstance(source, str):
+        raise ProfileInvalid([Fault(path, 0, 0, "", source)])
+    gathering.add(path, source, ())
+    return sources
+
+
+class _Gathering:
+    """One walk along `extends`, lowest files first; a file that is reached twice is laid once, at its lowest place."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._laid: set[str] = set()
+
+    def add(self, path: str, source: bytes, chain: tuple[str, ...]) -> None:
+        if os.path.realpath(path) in self._laid:
+            return
+        self._laid.add(os.path.realpath(path))
+        parsed = read(path, source)
+        if isinstance(parsed, Fault):
+            self._fault(parsed)
+            return
+        for place, mark in self._extended(parsed):
+            self._extend(path, place, mark, (*chain, path))
+        self._lay(parsed)
+
+    def _fault(self, fault: Fault) -> None:
+        if fault not in self._sources.faults:
+            self._sources.faults.append(fault)
+
+    def _extended(self, parsed: Read) -> list[tuple[str, Mark]]:
+        """Return what a file extends, with the place of each name."""
+        if EXTENDS not in parsed.tree:
+            return []
+        value = parsed.tree[EXTENDS]
+        names = value if isinstance(value, list) else [value]
+        found: list[tuple[str, Mark]] = []
+        for index, name in enumerate(names):
+            element = (EXTENDS, index) if isinstance(value, list) else (EXTENDS,)
+            mark = parsed.marks[element]
+            if isinstance(name, str) and name:
+                found.append((name, mark))
+            else:
+                message = f'{shown(name)} is not a file: write "base.toml" or ["base.toml", "more.toml"]'
+                self._fault(Fault(parsed.path, mark.line, mark.column, dotted(element), message))
+        return found
+
+    def _extend(self, by: str, name: str, mark: Mark, chain: tuple[str, ...]) -> None:
+        path = os.path.normpath(os.path.join(os.path.dirname(by), name))
+        known = [os.path.realpath(other) for other in chain]
+        message: str | bytes
+        if os.path.realpath(path) in known:
+            ring = [*chain[known.index(os.path.realpath(path)) :], path]
+            message = f"goes in a circle: {' -> '.join(map(os.path.basename, ring))}"
+        else:
+            message = _bytes(path)
+        if isinstance(message, bytes):
+            self.add(path, message, chain)
+        else:
+            self._fault(Fault(by, mark.line, mark.column, EXTENDS, message))
+
+    def _lay(self, parsed: Read) -> None:
+        """Lay a file's own words over what is there."""
+        sources = self._sources
+        own = {key: value for key, value in parsed.tree.items() if key != EXTENDS}
+        rank = len(sources.files)
+
+        def origin(path: tuple[str | int, ...]) -> Origin:
+            mark = parsed.marks[path]
+            return Origin(parsed.path, mark.line, mark.column, rank=rank)
+
+        overlay(sources.origins, sources.tree, own, origin)
+        sources.tree = merged(sources.tree, own)
+        sources.files = (*sources.files, ProfileFile(parsed.path, parsed.source))
+
+
+def _bytes(path: str) -> bytes | str:
+    """Return a file's content, or why it cannot be had."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return f"there is no file {path}{_near(path, os.path.dirname(path))}"
+    except IsADirectoryError:
+        return f"{path} is a folder"
+    except OSError as error:
+        return f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
+
+
+def _near(path: str, folder: str) -> str:
+    """Return a hint at the profile that may have been meant, "" where none is near."""
+    known: list[str] = []
+    for place in dict.fromkeys((folder or os.curdir, FOLDER)):
+        if os.path.isdir(place):
+            known += [name for name in sorted(os.listdir(place)) if name.endswith(SUFFIX)]
+    stem = os.path.basename(path).removesuffix(SUFFIX)
+    near = get_close_matches(stem, [name.removesuffix(SUFFIX) for name in known], 1, 0.6)
+    return f"; did you mean {near[0]}{SUFFIX}?" if near else ""

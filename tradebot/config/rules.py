@@ -1,0 +1,129 @@
+"""Do the settings make sense together? Asked by the loader, once each setting is sound by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
+
+from tradebot.config.breach import Breach
+from tradebot.config.profile import Profile
+from tradebot.config.rules_trading import TRADING
+
+
+def breaches(profile: Profile) -> list[Breach]:
+    """Return every rule that `profile` breaks."""
+    return [breach for rule in (*TRADING, *_RUNNING) for breach in rule(profile)]
+
+
+def _budget_refresh(profile: Profile) -> Iterator[Breach]:
+    budget = profile.budget
+    if budget.refresh_timeout_s > budget.refresh_interval_s:
+        yield Breach.of(
+            "budget.refresh_timeout_s",
+            f"{budget.refresh_timeout_s:g} s is longer than refresh_interval_s ({budget.refresh_interval_s:g} s): "
+            "the next question would come before this one is given up",
+            "budget.refresh_interval_s",
+        )
+
+
+def _queries(profile: Profile) -> Iterator[Breach]:
+    execution = profile.execution
+    if execution.query_max_interval_ms < execution.query_interval_ms:
+        yield Breach.of(
+            "execution.query_max_interval_ms",
+            f"{execution.query_max_interval_ms} ms is below query_interval_ms ({execution.query_interval_ms} ms), "
+            "where it begins",
+            "execution.query_interval_ms",
+        )
+
+
+def _heartbeat(profile: Profile) -> Iterator[Breach]:
+    engine = profile.engine
+    if engine.heartbeat_timeout_s <= engine.heartbeat_interval_s:
+        yield Breach.of(
+            "engine.heartbeat_timeout_s",
+            f"{engine.heartbeat_timeout_s:g} s is not longer than heartbeat_interval_s "
+            f"({engine.heartbeat_interval_s:g} s): every component would be reported as silent",
+            "engine.heartbeat_interval_s",
+        )
+
+
+def _shutdown_deadlines(profile: Profile) -> Iterator[Breach]:
+    shutdown = profile.shutdown
+    stages = ("entries_deadline_s", "orders_deadline_s", "write_deadline_s", "close_deadline_s")
+    total = sum(float(getattr(shutdown, stage)) for stage in stages)
+    if total >= shutdown.supervisor_deadline_s:
+        yield Breach.of(
+            "shutdown.supervisor_deadline_s",
+            f"{shutdown.supervisor_deadline_s:g} s is not above the sum of the four deadlines ({total:g} s): "
+            "the bot would be killed before its state is written",
+            *(f"shutdown.{stage}" for stage in stages),
+        )
+    for stage in ("write_deadline_s", "close_deadline_s"):
+        if shutdown.callback_timeout_s > getattr(shutdown, stage):
+            yield Breach.of(
+                "shutdown.callback_timeout_s",
+                f"{shutdown.callback_timeout_s:g} s is longer than the stage it runs in: "
+                f"{stage} is {getattr(shutdown, stage):g} s",
+                f"shutdown.{stage}",
+            )
+
+
+def _shutdown_orders(profile: Profile) -> Iterator[Breach]:
+    shutdown, execution = profile.shutdown, profile.execution
+    if shutdown.open_orders == "cancel" and execution.cancel_wait_ms / 1000 >= shutdown.orders_deadline_s:
+        yield Breach.of(
+            "shutdown.orders_deadline_s",
+            f"{shutdown.orders_deadline_s:g} s is not longer than execution.cancel_wait_ms "
+            f"({execution.cancel_wait_ms} ms): a cancel could not be verified before the bot ends",
+            "execution.cancel_wait_ms",
+            "shutdown.open_orders",
+        )
+    longest = max(execution.wait_ms.of(step) for step in (*execution.steps, *profile.exits.steps)) / 1000
+    if shutdown.open_orders == "wait" and longest >= shutdown.orders_deadline_s:
+        yield Breach.of(
+            "shutdown.orders_deadline_s",
+            f'{shutdown.orders_deadline_s:g} s is not longer than the longest wait for a fill ({longest:g} s), '
+            'which open_orders = "wait" waits for',
+            "shutdown.open_orders",
+            "execution.wait_ms",
+        )
+
+
+def _disk(profile: Profile) -> Iterator[Breach]:
+    logging, sessions = profile.logging, profile.sessions
+    if logging.max_disk_mb < logging.max_file_mb:
+        yield Breach.of(
+            "logging.max_disk_mb",
+            f"{logging.max_disk_mb} MB is less than one log file (max_file_mb is {logging.max_file_mb})",
+            "logging.max_file_mb",
+        )
+    if sessions.max_disk_mb < logging.max_disk_mb:
+        yield Breach.of(
+            "sessions.max_disk_mb",
+            f"{sessions.max_disk_mb} MB for all sessions is less than one session's logs may take "
+            f"(logging.max_disk_mb is {logging.max_disk_mb})",
+            "logging.max_disk_mb",
+        )
+
+
+def _folders(profile: Profile) -> Iterator[Breach]:
+    state, sessions = PurePath(profile.bot.state_dir), PurePath(profile.sessions.dir)
+    if state.is_relative_to(sessions):
+        yield Breach.of(
+            "bot.state_dir",
+            f'"{state}" is the sessions\' folder or inside it ("{sessions}"), which is emptied of old runs: '
+            "the journal would be removed with them",
+            "sessions.dir",
+        )
+
+
+_RUNNING: tuple[Callable[[Profile], Iterator[Breach]], ...] = (
+    _budget_refresh,
+    _queries,
+    _heartbeat,
+    _shutdown_deadlines,
+    _shutdown_orders,
+    _disk,
+    _folders,
+)
