@@ -1,0 +1,85 @@
+"""Which event types can stand in the logs? Writes docs/event-types.md from the code, or with `--check` compares it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tradebot.domain.facts import CATALOGUE
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = "docs/event-types.md"
+HEAD = """\
+# Event types
+
+Every log record has `time`, `level`, `event_type` and typed fields; the types below are stable. `task fix` writes this
+page from the code, `task check` compares it.
+
+Levels say what the operator must do: INFO nothing, WARNING look when convenient, ERROR look now.
+"""
+
+
+class Told(NamedTuple):
+    """One place in the code that tells a record which is no fact."""
+
+    event_type: str
+    stream: str
+    level: str
+    place: str
+
+
+def records(sources: Path) -> Iterator[Told]:
+    """Yield every `emit(stream, level, event_type, ...)` of the source tree; a level that varies is empty."""
+    for path in sorted(sources.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "emit"):
+                continue
+            words = [argument.value if isinstance(argument, ast.Constant) else "" for argument in node.args[:3]]
+            if len(words) == 3 and re.fullmatch(r"[A-Z][A-Z0-9_]+", str(words[2])):
+                yield Told(str(words[2]), str(words[0]), str(words[1]), f"{path.relative_to(sources.parent)}")
+
+
+def page(sources: Path) -> str:
+    """Return the page's text."""
+    lines = [HEAD, "## Facts", "", "What the engine did; journalled, and counted where a metric stands.", ""]
+    lines += ["| event type | log | level | metric | meaning |", "|---|---|---|---|---|"]
+    for fact in sorted(CATALOGUE, key=lambda fact: fact.event_type):
+        meaning = " ".join((fact.__doc__ or "").split()).replace("|", "\\|")
+        metric = f"`{fact.metric}`" if fact.metric else ""
+        lines.append(f"| `{fact.event_type}` | {fact.stream} | {fact.level} | {metric} | {meaning} |")
+    lines += ["", "## The process", "", "What the process and its components tell of themselves; not journalled.", ""]
+    lines += ["| event type | log | level | told by |", "|---|---|---|---|"]
+    by_type: dict[str, list[Told]] = defaultdict(list)
+    for told in records(sources):
+        by_type[told.event_type].append(told)
+    for event_type, told_by in sorted(by_type.items()):
+        streams = ", ".join(sorted({told.stream for told in told_by} - {""})) or "by record"
+        levels = ", ".join(sorted({told.level for told in told_by} - {""}))
+        varied = any(not told.level for told in told_by)
+        level = f"{levels}, by outcome" if levels and varied else levels or "by outcome"
+        places = ", ".join(f"`{place}`" for place in sorted({told.place for told in told_by}))
+        lines.append(f"| `{event_type}` | {streams} | {level} | {places} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or compare it and return 1 where it has drifted."""
+    text, path = page(ROOT / "tradebot"), ROOT / PAGE
+    if arguments == ["--check"]:
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            print(f"{PAGE}: ok")
+            return 0
+        print(f"{PAGE}: is not what the code says; run `task fix`")
+        return 1
+    path.write_text(text, encoding="utf-8")
+    print(f"{PAGE}: written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
