@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+from tradebot.domain.account import AccountDelta
 from tradebot.domain.commands import Command
 from tradebot.domain.events import Event
 from tradebot.domain.facts import Fact, Level, Stream
@@ -35,6 +36,23 @@ class Venue(Protocol):
 
     def watches(self, symbol: str) -> bool:
         """Whether a market event of `symbol` could change anything here (an order open or in flight)."""
+        ...
+
+
+class SimulatedVenue(Venue, Protocol):
+    """A venue that lives in this process: its shell wakes it in time and stores its account."""
+
+    @property
+    def next_due_ms(self) -> int:
+        """When `advance` has something to do without any market event (far away where nothing has)."""
+        ...
+
+    def advance(self, now_ms: int) -> list[Due]:
+        """Let what arrived by `now_ms` and needs no market event take effect; return what is answered."""
+        ...
+
+    def take_delta(self) -> AccountDelta | None:
+        """Return what changed in the account since the last call, to be durable before any answer is delivered."""
         ...
 
 

@@ -17,7 +17,8 @@ AccountOrderStatus = Literal["pending", "open", "filled", "canceled", "expired",
 class AccountOrder(Struct):
     """One order as the simulated exchange holds it. `pending`: on its way, not yet in effect.
 
-    `arrives_ms` is when the request reaches the matching engine; `ahead` is base queued before it at its price.
+    `arrives_ms` is when the request reaches the matching engine; `ahead` is base queued before it at its price
+    (infinite where nobody shows that price). `cancels` are the cancels on their way: (arrival in ms, request number).
     """
 
     client_id: str
@@ -36,6 +37,8 @@ class AccountOrder(Struct):
     locked: Decimal = ZERO  # what of the balance it holds back: quote on buys, base on sells
     ahead: Decimal = ZERO
     reason: str = ""
+    request: int = 0  # its number, which its latency comes from
+    cancels: tuple[tuple[int, int], ...] = ()
 
 
 class AccountImage(Struct):
