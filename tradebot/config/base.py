@@ -1,4 +1,4 @@
-"""How is a setting declared? Once: name and unit, type, bounds, default, sentence, reload class. Asked by every table."""
+"""How is a setting declared? Once: name, type, bounds, default, sentence, reload class. Asked by every table."""
 
 from __future__ import annotations
 

@@ -115,9 +115,7 @@ def _without(tree: dict[str, Any], said: Iterable[Complaint]) -> set[Path]:
 
 
 def _touches(breach: Breach, doubtful: Iterable[Path]) -> bool:
-    return any(
-        key[: len(other)] == other or other[: len(key)] == key for key in breach.keys for other in doubtful
-    )
+    return any(key[: len(other)] == other or other[: len(key)] == key for key in breach.keys for other in doubtful)
 
 
 def _placed(keys: Sequence[Path], message: str, origins: Origins, sources: Sources) -> Fault:

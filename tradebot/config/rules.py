@@ -83,7 +83,7 @@ def _shutdown_orders(profile: Profile) -> Iterator[Breach]:
     if shutdown.open_orders == "wait" and longest >= shutdown.orders_deadline_s:
         yield Breach.of(
             "shutdown.orders_deadline_s",
-            f'{shutdown.orders_deadline_s:g} s is not longer than the longest wait for a fill ({longest:g} s), '
+            f"{shutdown.orders_deadline_s:g} s is not longer than the longest wait for a fill ({longest:g} s), "
             'which open_orders = "wait" waits for',
             "shutdown.open_orders",
             "execution.wait_ms",

@@ -1,0 +1,34 @@
+"""Where does a new operator begin? Asked by `tradebot init`: with a profile that explains itself."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the file and `--force`."""
+    parser.add_argument(
+        "file", nargs="?", default="profiles/my.toml", metavar="FILE", help="where to write it (default: %(default)s)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace the file if it is there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the profile; 1 if the file is there already."""
+    from tradebot.config.template import template
+
+    path = Path(args.file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w" if args.force else "x", encoding="utf-8") as file:
+            file.write(template())
+    except FileExistsError:
+        print(f"tradebot: {path} is there already; `tradebot init --force {path}` replaces it", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"tradebot: {path} cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+    print(f"wrote {path}: change it, then `tradebot validate {path}`")
+    return 0

@@ -1,0 +1,103 @@
+"""What was typed? Asked by the shell; finds the command, lets it run, and turns what it raises into an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Protocol, cast
+
+from tradebot import __version__
+from tradebot.config.faults import ProfileInvalid
+from tradebot.domain.errors import CannotStart, ExitCode, TradebotError
+
+
+class Command(Protocol):
+    """A command's module: declares its arguments and runs; what is heavy is imported inside `run`."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare what may be typed."""
+        ...
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; return the exit code."""
+        ...
+
+
+BOT = "tradebot.cli.run"
+"""What runs where no command is named: the bot itself."""
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "validate": ("tradebot.cli.validate", "Check profiles: one line a fault, exit code 0 or 1."),
+    "profile": ("tradebot.cli.profile", "Show the profile in force, and every setting there is."),
+    "init": ("tradebot.cli.init", "Write a commented profile to start from."),
+    "schema": ("tradebot.cli.schema", "Write or check the profile's JSON Schema and reference."),
+    "replay": ("tradebot.cli.replay", "Run a profile over recorded candles."),
+    "report": ("tradebot.cli.report", "Tell what one or several sessions did."),
+}
+"""Each command with its module, which is imported only when it is the one typed, and its sentence."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was typed and return the exit code (`tradebot.domain.errors.ExitCode`)."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(typed)
+    except ProfileInvalid as invalid:
+        print(invalid, file=sys.stderr)
+        return ExitCode.BAD_PROFILE
+    except CannotStart as error:
+        print(f"tradebot: {error}", file=sys.stderr)
+        return error.exit_code
+    except TradebotError as error:
+        print(f"tradebot: {error}", file=sys.stderr)
+        return ExitCode.CRASHED
+    except BrokenPipeError:
+        # The reader of our output went away (`… | head`): end quietly, and let no later flush complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.CRASHED
+
+
+def _run(typed: list[str]) -> int:
+    command = typed[0] if typed and typed[0] in COMMANDS else None
+    parser = _command_parser(command) if command else _bot_parser()
+    if not command:
+        _refuse_unknown_word(parser, typed)
+    module = cast("Command", import_module(COMMANDS[command][0] if command else BOT))
+    module.add_arguments(parser)
+    status = module.run(parser.parse_args(typed[1:] if command else typed))
+    sys.stdout.flush()
+    return status
+
+
+def _command_parser(command: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog=f"tradebot {command}", description=COMMANDS[command][1], allow_abbrev=False)
+
+
+def _bot_parser() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {sentence}" for name, (_, sentence) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="tradebot",
+        description="Run the bot on a profile, until it is told to stop.",
+        epilog=f"commands:\n{commands}\n\n`tradebot COMMAND --help` tells more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"tradebot {__version__}")
+    return parser
+
+
+def _refuse_unknown_word(parser: argparse.ArgumentParser, typed: list[str]) -> None:
+    """Refuse a first word that is no command, with the nearest one."""
+    if typed and not typed[0].startswith("-"):
+        near = get_close_matches(typed[0], COMMANDS, 1)
+        hint = f"; did you mean `tradebot {near[0]}`?" if near else f"; commands are {', '.join(COMMANDS)}"
+        parser.error(f"there is no command {typed[0]!r}{hint}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
