@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 from decimal import Decimal
@@ -12,13 +11,11 @@ import pytest
 
 from tests.research.facts import Story
 from tests.research.sessions import journal, session
-from tradebot.cli import report as command
+from tradebot.cli.main import main
 
 
 def call(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args(list(words)))
+    return main(["report", *words])
 
 
 @pytest.fixture
@@ -72,5 +69,5 @@ def test_what_cannot_be_reported_is_one_line_and_exit_code_1(
     assert call(str(tmp_path / "nothing")) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("tradebot report: no session")
+    assert err.startswith("tradebot: no session")
     assert err.count("\n") == 1

@@ -9,10 +9,6 @@ from typing import Any
 
 import msgspec
 
-from tradebot.domain.errors import TradebotError
-
-HELP = "report sessions: figures, targets met or not, trades as CSV"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -27,16 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the reports; return 0, or 1 with one line on stderr where a session cannot be reported."""
-    try:
-        _report(args)
-    except TradebotError as error:
-        print(f"tradebot report: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _report(args: argparse.Namespace) -> None:
+    """Print the reports; return 0. Raises DataInvalid or StorageFailed for a session that cannot be reported."""
     from tradebot.config.sections.sessions import Sessions
     from tradebot.research import report as reports
     from tradebot.research.sources import find_session, session_report
@@ -59,3 +46,4 @@ def _report(args: argparse.Namespace) -> None:
         trades = [trade for report in found for trade in report.trades]
         write_atomic(args.csv, to_csv(trades).encode(), durable=False)
         print(f"{len(trades)} trades written to {args.csv}", file=sys.stderr)
+    return 0

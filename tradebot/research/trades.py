@@ -57,7 +57,7 @@ class RunBook:
         self.tally.begin(at_ms)
         self.trades.clear()
 
-    def record(self, facts: Sequence[Fact], now_ms: int) -> None:
+    def record(self, facts: Sequence[Fact], now_ms: int, last_seq: int = 0) -> None:
         """Take facts that happened at `now_ms`, in their order."""
         add = self.tally.add
         for fact in facts:
