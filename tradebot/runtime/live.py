@@ -11,15 +11,18 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import ParamSpec, Protocol
 
 from tradebot.config.sections.engine import Engine as Limits
 from tradebot.domain.errors import StorageFailed, TradebotError
 from tradebot.domain.events import BookSeen, CandleSeen, DeadlineReached, Event, QuoteSeen, TradeSeen
-from tradebot.ports import Clock, Due, Log, Venue
+from tradebot.ports import Clock, Due, Log
+from tradebot.runtime.account import TimedVenue
 from tradebot.runtime.coordinator import trace
 from tradebot.runtime.dispatch import Dispatch, StateSuspect
 from tradebot.runtime.meter import Meter
+
+P = ParamSpec("P")
 
 MARKET = (QuoteSeen, TradeSeen, BookSeen, CandleSeen)
 
@@ -49,7 +52,7 @@ class LiveShell:
     def __init__(
         self,
         dispatch: Dispatch,
-        venue: Venue,
+        venue: TimedVenue,
         clock: Clock,
         limits: Limits,
         log: Log,
@@ -76,6 +79,7 @@ class LiveShell:
         self._waiter: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
+        self._over = False
         self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self.fatal: Exception | None = None
         """What ended the loop, if it did not end by being stopped."""
@@ -96,6 +100,7 @@ class LiveShell:
             self._newest[event.symbol] = event
         self._queue.append(event)
         if len(self._queue) >= self._limits.queue_limit and not self._turning and self._loop is not None:
+            self._backing_off = False
             self.turn()
         if not self._backing_off:
             self.wake()
@@ -119,11 +124,14 @@ class LiveShell:
         if self._dispatch.outbox.waiting and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.wake)
 
-    def fault(self, what: str, error: Exception) -> None:
-        """Report that input or output (`what`) failed: log, back off, go on; too often in a row is fatal."""
+    def fault(self, what: str, error: Exception, *, back_off: bool = True) -> None:
+        """Report that input or output (`what`) failed: log, back off, go on; too often in a row is fatal.
+
+        Without `back_off` the loop itself does not wait: who failed waits by itself.
+        """
         source = what.partition(":")[0]
         count = self._faults[source] = self._faults.get(source, 0) + 1
-        self._backing_off = True
+        self._backing_off = self._backing_off or back_off
         self._meter.count("loop_errors")
         text = f"{what}: {type(error).__name__}: {error}"
         self._log.emit(
@@ -152,7 +160,7 @@ class LiveShell:
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Return as soon as `true()` holds after a cycle, or the loop is over."""
-        if true() or self.fatal is not None:
+        if true() or self._over or self.fatal is not None:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watchers.append((true, future))
@@ -169,7 +177,7 @@ class LiveShell:
                 self.turn()
                 await self._rest()
         finally:
-            self._loop = None
+            self._loop, self._over = None, True
             text = f"Engine loop stopped after {self.cycles} cycles"
             self._log.emit("system", "INFO", "ENGINE_LOOP_STOP", text, cycles=self.cycles, events=self.events)
             self._tell_watchers(over=True)
@@ -197,9 +205,11 @@ class LiveShell:
     def _drain(self) -> None:
         clock, dispatch, queue, answers = self._clock, self._dispatch, self._queue, self._answers
         self._schedule(dispatch.poll(clock.now_ms()))
-        while self.fatal is None:
+        while self.fatal is None and not self._backing_off:
             now = clock.now_ms()
-            if answers and answers[0][0] <= now:
+            if self._venue.next_due_ms <= now:
+                self._ask_venue("venue: timer", self._venue.advance, now)
+            elif answers and answers[0][0] <= now:
                 self._feed(heapq.heappop(answers)[2], now)
             elif dispatch.machine.next_due_ms <= now and now > self._deadline_told_ms:
                 self._deadline_told_ms = now
@@ -216,12 +226,15 @@ class LiveShell:
                 return
             del self._newest[event.symbol]
         if isinstance(event, MARKET) and self._venue.watches(event.symbol):
-            try:
-                self._schedule(self._venue.on_market(event, now))
-                self.well("venue")
-            except Exception as error:  # noqa: BLE001 - the supervision border of the venue: told, and gone on
-                self.fault("venue: market", error)
+            self._ask_venue("venue: market", self._venue.on_market, event, now)
         self._feed(event, now)
+
+    def _ask_venue(self, what: str, ask: Callable[P, Sequence[Due]], *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            self._schedule(ask(*args, **kwargs))
+            self.well("venue")
+        except Exception as error:  # noqa: BLE001 - the supervision border of the venue: told, and gone on
+            self.fault(what, error)
 
     def _feed(self, event: Event, now: int) -> None:
         self.events += 1
@@ -293,6 +306,5 @@ class LiveShell:
             due = now + 1
         if self._answers:
             due = min(due, self._answers[0][0])
-        for chore in self._chores:
-            due = min(due, chore.next_due_ms)
+        due = min(due, self._venue.next_due_ms, *(chore.next_due_ms for chore in self._chores))
         return min(self._limits.loop_sleep_s, (due - now) / 1000)
