@@ -116,18 +116,6 @@ class EntriesClosed(Fact, frozen=True):
 # -- deciding -----------------------------------------------------------------------------------
 
 
-class DropSeen(Fact, frozen=True):
-    """A price came down to the buy trigger (told once a drop, not once a price)."""
-
-    event_type: ClassVar[str] = "DROP_SEEN"
-    metric: ClassVar[str] = "drops_seen"
-
-    symbol: str
-    price: float
-    anchor: float
-    threshold_bps: Decimal
-
-
 class BuyBlocked(Fact, frozen=True):
     """A drop did not become a buy; told when the reason changes."""
 
@@ -135,6 +123,8 @@ class BuyBlocked(Fact, frozen=True):
     metric: ClassVar[str] = "buys_blocked"
 
     symbol: str
+    price: float
+    anchor: float
     gate: str
     value: str
     limit: str
@@ -198,8 +188,9 @@ class IntentEnded(Fact, frozen=True):
     intent_id: int
     symbol: str
     side: Side
+    purpose: str  # why it was opened
     outcome: Literal["filled", "partial", "unfilled", "never_sent"]
-    reason: str
+    reason: str  # why it is over
     filled: Decimal
     spent: Decimal
     age_ms: int
@@ -466,7 +457,6 @@ AnyFact = (
     | RecoveryPlanned
     | RecoveryCompleted
     | EntriesClosed
-    | DropSeen
     | BuyBlocked
     | IntentOpened
     | StepSkipped

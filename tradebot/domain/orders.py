@@ -127,7 +127,8 @@ class Intent(Struct):
     step: int = -1  # the step last tried
     client_id: str = ""  # the order last planned
     filled: Decimal = ZERO
-    spent: Decimal = ZERO  # quote spent (buy, fees included) or received (sell, fees off)
+    paid: Decimal = ZERO  # quote paid or received for `filled`, before fees
+    spent: Decimal = ZERO  # the same with quote fees: added on a buy, taken off on a sell
     sent: bool = False
     ending: str = ""  # why it is being ended, while a cancel is verified
 
@@ -166,6 +167,8 @@ class Position(Struct):
     gross_proceeds: Decimal = ZERO
     spent: Decimal = ZERO  # cost of every lot, sold ones included
     bought: Decimal = ZERO  # net base of every lot, sold ones included
+    gross_bought: Decimal = ZERO  # base bought before fees
+    gross_spent: Decimal = ZERO  # quote paid before fees
     fees: Decimal = ZERO  # fees of the trade in quote (base fees at the fill's price)
 
     @property

@@ -63,7 +63,7 @@ class EventRecording:
             for symbol in self.symbols
         )
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[QuoteSeen | BookSeen | TradeSeen]:
         """Yield every event in time order; each call begins anew."""
         quoted = {table.symbol for table in self._tables if table.holds != "trades"}
         streams: list[Iterator[QuoteSeen | BookSeen | TradeSeen]] = []

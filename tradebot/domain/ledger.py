@@ -1,0 +1,101 @@
+"""What do we own, and what did it cost? Booked from fills alone, exact to the last unit; asked by budget and exits."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct, field
+
+from tradebot.domain.errors import TradebotError
+from tradebot.domain.facts import OrderFilled
+from tradebot.domain.numbers import ZERO
+from tradebot.domain.orders import Lot, Position, Side
+
+
+class LedgerBroken(TradebotError):
+    """A booking contradicts what is owned; state is suspect and must not trade on."""
+
+
+class Ledger(Struct):
+    """Cash in the quote asset, the positions' lots, and dust: what was left too small to sell.
+
+    Conserved: cash = opened + Σ sells - Σ buys - Σ fees in quote; per base asset
+    Σ bought - Σ sold - Σ fees in it = held in positions + dust; fees in a third asset are kept apart.
+    """
+
+    quote: str
+    opened: Decimal = ZERO
+    cash: Decimal = ZERO
+    positions: dict[str, Position] = field(default_factory=dict)
+    dust: dict[str, Decimal] = field(default_factory=dict)  # base by symbol
+    other_fees: dict[str, Decimal] = field(default_factory=dict)  # by asset, paid from outside the ledger
+    is_open: bool = False
+
+    def open(self, amount: Decimal) -> None:
+        """Begin with `amount` of the quote asset."""
+        self.opened = self.cash = amount
+        self.is_open = True
+
+    def book(self, fill: OrderFilled, base: str, at_ms: int) -> None:
+        """Book one fill. Raises LedgerBroken where more is sold than is held."""
+        worth = fill.price * fill.amount
+        fee_quote = fill.fee if fill.fee_asset == self.quote else ZERO
+        fee_base = fill.fee if fill.fee_asset == base else ZERO
+        if fill.fee and not fee_quote and not fee_base:
+            self.other_fees[fill.fee_asset] = self.other_fees.get(fill.fee_asset, ZERO) + fill.fee
+        if fill.side is Side.BUY:
+            self._bought(fill, worth, fee_quote, fee_base, at_ms)
+        else:
+            self._sold(fill, worth, fee_quote, fee_base)
+
+    def close(self, symbol: str) -> None:
+        """End the symbol's position: what is left of it is dust from here on."""
+        position = self.positions.pop(symbol)
+        if left := position.amount:
+            self.dust[symbol] = self.dust.get(symbol, ZERO) + left
+
+    def _bought(self, fill: OrderFilled, worth: Decimal, fee_quote: Decimal, fee_base: Decimal, at_ms: int) -> None:
+        self.cash -= worth + fee_quote
+        position = self.positions.get(fill.symbol)
+        if position is None:
+            position = self.positions[fill.symbol] = Position(symbol=fill.symbol, opened_ms=at_ms)
+        lot = next((one for one in position.lots if one.lot_id == fill.intent_id), None)
+        if lot is None:
+            lot = Lot(
+                lot_id=fill.intent_id, amount=ZERO, cost=ZERO, gross_amount=ZERO, gross_cost=ZERO, opened_ms=at_ms
+            )
+            position.lots.append(lot)
+        net = fill.amount - fee_base
+        lot.amount += net
+        lot.cost += worth + fee_quote
+        lot.gross_amount += fill.amount
+        lot.gross_cost += worth
+        position.bought += net
+        position.gross_bought += fill.amount
+        position.gross_spent += worth
+        position.spent += worth + fee_quote
+        position.fees += fee_quote + fee_base * fill.price
+
+    def _sold(self, fill: OrderFilled, worth: Decimal, fee_quote: Decimal, fee_base: Decimal) -> None:
+        position = self.positions.get(fill.symbol)
+        taken = fill.amount + fee_base
+        if position is None or position.amount < taken:
+            held = position.amount if position else ZERO
+            raise LedgerBroken(f"{fill.symbol}: fill {fill.trade_id} sold {taken}, but {held} is held")
+        self.cash += worth - fee_quote
+        position.sold += fill.amount
+        position.proceeds += worth - fee_quote
+        position.gross_proceeds += worth
+        position.fees += fee_quote + fee_base * fill.price
+        while taken:
+            lot = position.lots[0]
+            if lot.amount <= taken:
+                taken -= lot.amount
+                position.lots.pop(0)
+                continue
+            share = taken / lot.amount
+            lot.cost -= lot.cost * share
+            lot.gross_cost -= lot.gross_cost * share
+            lot.gross_amount -= lot.gross_amount * share
+            lot.amount -= taken
+            taken = ZERO

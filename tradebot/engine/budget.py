@@ -1,0 +1,94 @@
+"""How much quote may still be spent? Asked by every buy."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tradebot.domain.commands import QueryBalances
+from tradebot.domain.events import BalancesReported, BalancesUnavailable
+from tradebot.domain.facts import AccountOpened, BalanceRefreshed, BalanceRefreshFailed
+from tradebot.domain.numbers import ZERO, bps_up, ms
+from tradebot.engine.desk import Desk
+
+REFRESH, TIMEOUT = "balance", "balance_timeout"
+
+
+class Budget:
+    """Quote that is ours, less what buys have reserved; refreshed from the venue after it has changed."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._asked_ms = -1  # when the answer under way was asked for
+        self._last_ms = -1  # when the balance was last told
+        self._planned = False
+        self._cash_seen: Decimal | None = None
+        self.told = False  # whether the venue has told its balances in this run
+
+    def available(self) -> Decimal:
+        """Return the quote a new buy may reserve.
+
+        The lower of the ledger's cash and the venue's total carried on by our own fills since it was told,
+        less reservations and `keep_free_quote`.
+        """
+        state = self.desk.state
+        cash = state.ledger.cash
+        if state.venue_total is not None:
+            cash = min(cash, state.venue_total + cash - state.cash_then)
+        return cash - state.outstanding() - self.desk.profile.budget.keep_free_quote
+
+    def reservation(self, quote_amount: Decimal) -> Decimal:
+        """Return what a buy of `quote_amount` sets aside: the amount and the fee reserve."""
+        return quote_amount * bps_up(self.desk.profile.budget.fee_reserve_bps)
+
+    def ask(self) -> None:
+        """Ask the venue for the balances, once at a time."""
+        if self._asked_ms >= 0:
+            return
+        self._asked_ms = self.desk.now
+        self.desk.send(QueryBalances())
+        self.desk.remind(self.desk.now + ms(self.desk.profile.budget.refresh_timeout_s), TIMEOUT, str(self._asked_ms))
+
+    def changed(self) -> None:
+        """Plan a refresh: the cash moved since the last one (nothing else could make it differ)."""
+        if self._planned or self._asked_ms >= 0 or self.desk.state.ledger.cash == self._cash_seen:
+            return
+        self._planned = True
+        due = max(self.desk.now, self._last_ms + ms(self.desk.profile.budget.refresh_interval_s))
+        self.desk.remind(due, REFRESH, "")
+
+    def on_refresh(self) -> None:
+        """Handle the planned refresh's time."""
+        self._planned = False
+        self.ask()
+
+    def on_timeout(self, asked: str) -> None:
+        """Handle the time limit of an answer: counted; the last balance stands, the next interval asks again."""
+        if self._asked_ms >= 0 and str(self._asked_ms) == asked:
+            self._failed("no answer within budget.refresh_timeout_s")
+
+    def on_report(self, event: BalancesReported) -> None:
+        """Take the venue's balances."""
+        self._asked_ms = -1
+        self.told = True
+        state = self.desk.state
+        asset = state.ledger.quote
+        balance = event.balances.get(asset)
+        total = balance.total if balance else ZERO
+        if not state.ledger.is_open:
+            self.desk.emit(AccountOpened(asset=asset, amount=total))
+        else:
+            self.desk.emit(BalanceRefreshed(asset=asset, total=total))
+        self._last_ms = self.desk.now
+        self._cash_seen = state.ledger.cash
+
+    def on_unavailable(self, event: BalancesUnavailable) -> None:
+        """Take a failed balance request."""
+        if self._asked_ms >= 0:
+            self._failed(event.cause)
+
+    def _failed(self, cause: str) -> None:
+        self._asked_ms = -1
+        self._last_ms = self.desk.now
+        self.desk.emit(BalanceRefreshFailed(cause=cause))
+        self._cash_seen = None
+        self.changed()

@@ -1,0 +1,68 @@
+"""Can a whole candle pass without a decision? Asked by the simulated shell, once a candle.
+
+A candle whose four quotes all lie inside the symbol's band changes nothing but the window: it is taken at once.
+Any other is walked price by price. A symbol that a gate common to all symbols holds back, and whose candle reaches its
+buy trigger, can pass only while no such gate opens within the candle: that is for the shell to watch.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from tradebot.engine.anchors import Candle, CandleShape
+from tradebot.engine.desk import SymbolState
+from tradebot.engine.engine import Engine
+
+
+class Passage(IntEnum):
+    """What becomes of a candle."""
+
+    TAKEN = 0
+    HELD = 1  # may pass, as long as no common gate opens
+    WALK = 2
+
+
+class CandleGate:
+    """Takes the candles that can change nothing."""
+
+    def __init__(self, engine: Engine, shape: CandleShape) -> None:
+        profile = engine.desk.profile
+        self.symbols = list(engine.symbols.values())
+        self.shape = shape
+        self.closes_only = profile.market.decide_on == "candle_close"
+        self.on = profile.engine.band
+
+    def offer(self, candle: Candle) -> Passage:
+        """Take the candle if it can change nothing; say what is to be done with it."""
+        open_ms, index, _, high, low, close, _ = candle
+        symbol = self.symbols[index]
+        shape = self.shape
+        if self.closes_only:
+            high = low = close
+        bid = low * shape.down
+        if (
+            not self.on
+            or bid <= symbol.lo
+            or high * shape.up >= symbol.hi
+            or open_ms + shape.times[2] >= symbol.wake_ms
+        ):
+            return Passage.WALK
+        if symbol.blocked and bid <= symbol.trigger_lo:
+            return Passage.HELD
+        self.take(symbol, candle)
+        return Passage.TAKEN
+
+    def take(self, symbol: SymbolState, candle: Candle) -> None:
+        """Record a candle as its four quotes would have been."""
+        shape = self.shape
+        close = candle[5]
+        if self.closes_only:
+            symbol.anchor.record(shape.mid(close), candle[6], candle[0] + shape.times[2])
+        else:
+            symbol.anchor.record_candle(shape, candle)
+        symbol.bid, symbol.ask, symbol.seen_ms = close * shape.down, close * shape.up, candle[0] + shape.times[2]
+
+    def skip(self, symbol: SymbolState, price: float, at_ms: int) -> None:
+        """Record one price of a held candle that passed before a common gate opened."""
+        if not self.closes_only:
+            symbol.anchor.record(self.shape.mid(price), 0.0, at_ms)

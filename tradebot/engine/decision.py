@@ -1,0 +1,123 @@
+"""May this drop be bought? The gates, in a fixed order; asked for every price at or below a buy trigger."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Protocol
+
+from msgspec import Struct
+
+from tradebot.domain.market import Instrument
+from tradebot.domain.numbers import BPS, ZERO, exact, ms
+from tradebot.engine.budget import Budget
+from tradebot.engine.controls import Controls
+from tradebot.engine.desk import Desk, SymbolState
+
+
+class Shut(Struct, frozen=True):
+    """The first gate that is shut. A `common` one is shut for every symbol until orders or balances change."""
+
+    gate: str
+    value: str
+    limit: str
+    common: bool
+
+
+class Gates(Protocol):
+    """Says which gate stops a buy of a symbol."""
+
+    def shut(self, symbol: SymbolState) -> Shut | None:
+        """Return the first gate that is shut, None where the buy may go on."""
+        ...
+
+
+class BuyingOff:
+    """The null part of buying: every drop is told and none is bought."""
+
+    def shut(self, symbol: SymbolState) -> Shut | None:
+        """Return the one gate there is."""
+        del symbol
+        return Shut("features.buying", "off", "on", common=True)
+
+
+class BuyGates:
+    """The gates of a buy. Common gates stand first, so that what a shut one hides is the same for every price."""
+
+    def __init__(self, desk: Desk, budget: Budget, controls: Controls) -> None:
+        self.desk = desk
+        self.budget = budget
+        self.controls = controls
+
+    def shut(self, symbol: SymbolState) -> Shut | None:
+        """Return the first gate that is shut for `symbol` at its last quote."""
+        if common := self._common(symbol):
+            symbol.below_since = -1  # a confirmation does not run behind a shut common gate
+            return common
+        return self._own(symbol)
+
+    def _common(self, symbol: SymbolState) -> Shut | None:
+        state, limits = self.desk.state, self.desk.profile.budget
+        if not state.trading:
+            return Shut("reconciled", "no", "yes", common=True)
+        if not state.entries_open:
+            return Shut("entries", "closed", "open", common=True)
+        held = state.ledger.positions
+        if symbol.symbol not in held:
+            slots = len(held) + sum(1 for intent in state.buying() if intent.symbol not in held)
+            if slots >= limits.max_positions:
+                return Shut("budget.max_positions", str(slots), f"< {limits.max_positions}", common=True)
+        need = self.budget.reservation(limits.per_trade_quote)
+        free = self.budget.available()
+        if free < need:
+            return Shut("budget", f"{free:f}", f">= {need:f}", common=True)
+        exposure = sum((position.cost for position in held.values()), ZERO) + state.outstanding()
+        if exposure + limits.per_trade_quote > limits.max_exposure_quote:
+            return Shut("budget.max_exposure_quote", f"{exposure:f}", f"<= {limits.max_exposure_quote:f}", common=True)
+        return None
+
+    def _own(self, symbol: SymbolState) -> Shut | None:
+        if wait := self._unconfirmed(symbol):
+            return wait
+        constraints = self.controls.constraints(symbol)
+        spread = spread_bps(symbol)
+        if spread > float(constraints.max_spread_bps):
+            return Shut("execution.max_spread_bps", f"{spread:.2f}", f"<= {constraints.max_spread_bps:f}", common=False)
+        return self._too_small(symbol.instrument, symbol.ask)
+
+    def _unconfirmed(self, symbol: SymbolState) -> Shut | None:
+        wanted = ms(self.desk.profile.drop.confirm_s)
+        if not wanted:
+            return None
+        if symbol.below_since < 0:
+            symbol.below_since = self.desk.now
+        seen = self.desk.now - symbol.below_since
+        if seen < wanted:
+            return Shut("drop.confirm_s", f"{seen / 1000:g}", f">= {wanted / 1000:g}", common=False)
+        return None
+
+    def _too_small(self, instrument: Instrument, ask: float) -> Shut | None:
+        quote = self.desk.profile.budget.per_trade_quote
+        price = exact(ask)
+        amount = instrument.amount_down(quote / price)
+        if quote < instrument.min_notional:
+            return Shut("NOTIONAL", f"{quote:f}", f">= {instrument.min_notional:f}", common=False)
+        if amount <= 0 or amount < instrument.min_amount:
+            return Shut(
+                "LOT_SIZE", f"{amount:f}", f">= {max(instrument.min_amount, instrument.amount_step):f}", common=False
+            )
+        return None
+
+
+def spread_bps(symbol: SymbolState) -> float:
+    """Return the spread of the last quote over its mid, in basis points."""
+    return (symbol.ask - symbol.bid) / (symbol.ask + symbol.bid) * 2.0 * float(BPS)
+
+
+def capped(desk: Desk, symbol: str) -> bool:
+    """Whether another buy of `symbol` would exceed `max_per_symbol_quote` (cost before fees)."""
+    limits = desk.profile.budget
+    position = desk.state.ledger.positions.get(symbol)
+    if position is None:
+        return False
+    invested = sum((lot.gross_cost for lot in position.lots), Decimal(0))
+    return invested + limits.per_trade_quote > limits.max_per_symbol_quote

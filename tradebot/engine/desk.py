@@ -1,0 +1,140 @@
+"""What do the engine's parts share while they decide? Settings, state, time without a clock, and where they speak."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from decimal import Decimal
+
+from tradebot.config.profile import Profile
+from tradebot.domain.commands import Command
+from tradebot.domain.facts import Fact
+from tradebot.domain.ledger import Ledger
+from tradebot.domain.market import Instrument
+from tradebot.engine.anchors import Anchor, make_anchor
+from tradebot.engine.state import EngineState
+
+NEVER = 2**62
+"""A time (ms) that does not come."""
+
+OUTSIDE = float("inf")
+"""A lower band edge that no price is above: decide on every price."""
+
+
+class SymbolState:
+    """What is watched of one symbol: last quote, anchor, price band, exit levels. In checkpoints, not journalled."""
+
+    __slots__ = (
+        "anchor",
+        "ask",
+        "ask_size",
+        "below_since",
+        "bid",
+        "bid_size",
+        "blocked",
+        "exit_wait_ms",
+        "factor",
+        "gate",
+        "hi",
+        "hold_ms",
+        "index",
+        "instrument",
+        "last_buy_ms",
+        "lo",
+        "rest_ms",
+        "seen_ms",
+        "stop",
+        "symbol",
+        "target",
+        "threshold_bps",
+        "trail_from",
+        "trail_high",
+        "trigger_lo",
+        "wake_ms",
+    )
+
+    def __init__(self, index: int, instrument: Instrument, anchor: Anchor) -> None:
+        self.index = index
+        self.symbol = instrument.symbol
+        self.instrument = instrument
+        self.anchor = anchor
+        self.bid = self.ask = self.bid_size = self.ask_size = 0.0
+        self.seen_ms = -1
+        self.threshold_bps = Decimal(0)
+        self.factor = 0.0  # buy trigger = anchor x factor
+        self.lo, self.hi, self.wake_ms = OUTSIDE, 0.0, 0  # the band; see engine.band
+        self.trigger_lo = OUTSIDE  # the lower edge as if no gate were shut
+        self.blocked = False  # a gate common to all symbols is shut
+        self.gate = ""  # the gate last told
+        self.below_since = -1  # when the price came to the trigger (confirmation)
+        self.rest_ms = 0  # not looked at for buying before (cooldown, debounce)
+        self.last_buy_ms = -NEVER
+        self.stop = 0.0  # sell at or below this bid
+        self.target = OUTSIDE  # sell at or above this bid
+        self.trail_from = OUTSIDE  # the trailing stop is armed at this bid
+        self.trail_high = 0.0  # highest bid since it was armed; 0 while it is not
+        self.hold_ms = NEVER  # sell at this time
+        self.exit_wait_ms = 0  # no exit is tried before
+
+
+class Desk:
+    """The one place through which the parts speak: `emit` facts, `send` commands, set deadlines.
+
+    `now` is set by the engine for each event. Facts are applied to the state as they are emitted.
+    """
+
+    def __init__(self, profile: Profile, instruments: Mapping[str, Instrument]) -> None:
+        self.profile = profile
+        self.now = 0
+        self.state = EngineState(ledger=Ledger(quote=profile.market.quote))
+        self.symbols: dict[str, SymbolState] = {
+            name: SymbolState(index, instruments[name], make_anchor(profile.drop.anchor))
+            for index, name in enumerate(sorted(instruments))
+        }
+        self.facts: list[Fact] = []
+        self.commands: list[Command] = []
+        self.blocked: list[SymbolState] = []
+        self._deadlines: list[tuple[int, int, str, str]] = []
+        self._deadline_count = 0
+
+    def emit(self, fact: Fact) -> None:
+        """Tell a fact: the state changes by it at once; a change of a common gate wakes the symbols it held back."""
+        epoch = self.state.epoch
+        self.state.apply(fact, self.now)
+        self.facts.append(fact)
+        if self.blocked and self.state.epoch != epoch:
+            self.wake_blocked()
+
+    def send(self, command: Command) -> None:
+        """Ask something of the world."""
+        self.commands.append(command)
+
+    def wake_blocked(self) -> None:
+        """Let every symbol that a common gate held back decide on its next price."""
+        for symbol in self.blocked:
+            symbol.blocked = False
+            symbol.lo = OUTSIDE
+        self.blocked.clear()
+
+    def block(self, symbol: SymbolState) -> None:
+        """Hold a symbol's buy trigger back until a common gate may have opened."""
+        if not symbol.blocked:
+            symbol.blocked = True
+            self.blocked.append(symbol)
+
+    def remind(self, due_ms: int, kind: str, key: str) -> None:
+        """Set a deadline; it comes once, as (kind, key)."""
+        self._deadline_count += 1
+        heapq.heappush(self._deadlines, (due_ms, self._deadline_count, kind, key))
+
+    @property
+    def next_due_ms(self) -> int:
+        """The earliest deadline, NEVER where there is none."""
+        return self._deadlines[0][0] if self._deadlines else NEVER
+
+    def due(self, now_ms: int) -> tuple[str, str] | None:
+        """Take the earliest deadline that has come."""
+        if self._deadlines and self._deadlines[0][0] <= now_ms:
+            _, _, kind, key = heapq.heappop(self._deadlines)
+            return kind, key
+        return None

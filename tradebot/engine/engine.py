@@ -1,0 +1,275 @@
+"""What does the bot do now? One synchronous machine, process(event, now) -> (facts, commands); asked by both shells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from tradebot.config.profile import Profile
+from tradebot.domain import events as e
+from tradebot.domain import facts as f
+from tradebot.domain.commands import Command
+from tradebot.domain.market import Instrument
+from tradebot.domain.numbers import exact
+from tradebot.domain.orders import Intent, Side
+from tradebot.engine import band, budget, exits, picture, router
+from tradebot.engine.ages import STALE_INTENTS, Ages
+from tradebot.engine.decision import capped
+from tradebot.engine.desk import OUTSIDE, Desk, SymbolState
+from tradebot.engine.followup import FollowUp
+from tradebot.engine.parts import Parts, choose
+from tradebot.engine.recovery import Recovery
+from tradebot.engine.state import EngineState
+
+NOTHING: tuple[list[f.Fact], list[Command]] = ([], [])
+
+
+class Engine:
+    """The machine. It reads no clock: `now_ms` comes with each event and never goes back.
+
+    An exception out of `process` leaves the state suspect: the caller closes down and recovers by a restart.
+    """
+
+    def __init__(self, profile: Profile, instruments: Sequence[Instrument]) -> None:
+        self.desk = Desk(profile, {instrument.symbol: instrument for instrument in instruments})
+        self.budget = budget.Budget(self.desk)
+        self.router = router.Router(self.desk)
+        self.recovery = Recovery(self.desk, self.budget, self.router)
+        self.ages = Ages(self.desk, self.router)
+        self.parts: Parts = choose(self.desk, self.budget)
+        self.follow_up = FollowUp(self.desk, self.budget, self.parts)
+        self._closes_only = profile.market.decide_on == "candle_close"
+        self._band = profile.engine.band
+        self._handlers: dict[type[e.Event], Callable[[Any], None]] = {
+            e.QuoteSeen: self._on_quote,
+            e.TradeSeen: self._on_trade,
+            e.BookSeen: _on_nothing,
+            e.RequestSent: self.router.on_sent,
+            e.RequestNotSent: self.router.on_not_sent,
+            e.OrderAcknowledged: self.router.on_acknowledged,
+            e.OrderRefused: self.router.on_refused,
+            e.FillReported: self.router.on_fill,
+            e.OrderClosed: self.router.on_closed,
+            e.CancelRefused: self.router.on_cancel_refused,
+            e.OutcomeUnknown: self.router.on_unknown,
+            e.OrderReported: self.router.on_reported,
+            e.OrderNotFound: self.router.on_not_found,
+            e.BalancesReported: self.budget.on_report,
+            e.BalancesUnavailable: self.budget.on_unavailable,
+            e.DeadlineReached: self._on_deadline,
+            e.HealthChecked: self.ages.on_health,
+            e.ProfileApplied: self._on_profile,
+            e.RunStarted: self.recovery.on_run,
+            e.ShutdownRequested: self._on_shutdown,
+        }
+        self._deadlines: dict[str, Callable[[str], None]] = {
+            router.WAIT: self.router.on_wait,
+            router.VERIFY: self.router.on_verify,
+            budget.REFRESH: lambda _: self.budget.on_refresh(),
+            budget.TIMEOUT: self.budget.on_timeout,
+            exits.HOLD: self._on_exit_time,
+            exits.RETRY: self._on_exit_time,
+            STALE_INTENTS: lambda _: self.ages.on_check(),
+        }
+        for symbol in self.desk.symbols.values():
+            self.follow_up.settle(symbol)
+
+    # -- what the shells use ----------------------------------------------------------------------
+
+    @property
+    def state(self) -> EngineState:
+        """Orders, intents and ledger, to read."""
+        return self.desk.state
+
+    @property
+    def next_due_ms(self) -> int:
+        """When a DeadlineReached is wanted; a time that does not come where nothing waits."""
+        return self.desk.next_due_ms
+
+    @property
+    def symbols(self) -> dict[str, SymbolState]:
+        """What is watched, by symbol, in a fixed order."""
+        return self.desk.symbols
+
+    def core_picture(self) -> bytes:
+        """Return orders, intents, ledger and cooldowns as one JSON object, at one `seq`."""
+        return picture.core_picture(self.desk)
+
+    def window_picture(self, symbol: str) -> bytes:
+        """Return the price window of `symbol` as a JSON object."""
+        return picture.window_picture(self.desk, self.desk.symbols[symbol])
+
+    def restore(
+        self, checkpoint: Mapping[str, Any] | None, tail: Iterable[tuple[int, int, f.Fact]]
+    ) -> picture.Restored:
+        """Take back the checkpoint and the journal's tail (all of it where there is no checkpoint).
+
+        To be called before the first event. Raises StorageFailed where they cannot be understood.
+        """
+        restored = picture.restore(self.desk, checkpoint, tail)
+        for symbol in self.desk.symbols.values():
+            self.follow_up.settle(symbol)
+        if self.desk.state.intents:
+            self.ages.watch()
+        return restored
+
+    def open_orders(self) -> list[str]:
+        """Return the client ids of own orders that have not ended."""
+        return list(self.desk.state.orders)
+
+    def process(self, event: e.Event, now_ms: int) -> tuple[list[f.Fact], list[Command]]:
+        """Take one event; return what has happened by it, and what is asked of the world, both in order."""
+        desk = self.desk
+        desk.now = max(desk.now, now_ms)
+        self._handlers[type(event)](event)
+        if not desk.state.trading:
+            self.recovery.on_event(event)
+        if not desk.facts and not desk.commands:
+            return NOTHING
+        if desk.facts:
+            self.follow_up.run()
+        facts, commands = desk.facts, desk.commands
+        desk.facts, desk.commands = [], []
+        return facts, commands
+
+    # -- the market -------------------------------------------------------------------------------
+
+    def _on_quote(self, event: e.QuoteSeen) -> None:
+        symbol = self.desk.symbols.get(event.symbol)
+        if symbol is None:
+            return
+        bid, ask, now = event.bid, event.ask, self.desk.now
+        symbol.bid, symbol.ask, symbol.seen_ms = bid, ask, now
+        symbol.bid_size, symbol.ask_size = event.bid_size, event.ask_size
+        if self._closes_only and not event.closes:
+            return
+        mid = (bid + ask) * 0.5
+        if self._band and bid > symbol.lo and ask < symbol.hi and now < symbol.wake_ms:
+            symbol.anchor.record(mid, event.volume, now)
+            return
+        self._decide(symbol, mid)
+        symbol.anchor.record(mid, event.volume, now)
+        band.refresh(self.desk, self.parts.exits, symbol)
+
+    def _on_trade(self, event: e.TradeSeen) -> None:
+        symbol = self.desk.symbols.get(event.symbol)
+        if symbol is not None and not self._closes_only:
+            symbol.anchor.record_trade(event.price, event.size, self.desk.now)
+            if event.price >= symbol.hi:
+                symbol.lo = OUTSIDE  # a trade above the band may lift the anchor
+
+    def _decide(self, symbol: SymbolState, mid: float) -> None:
+        """Decide on one price: exits first, then a buy."""
+        self._consider_exit(symbol)
+        if symbol.symbol not in self.desk.state.by_symbol:
+            self._consider_buy(symbol, mid)
+
+    def _consider_exit(self, symbol: SymbolState) -> None:
+        desk = self.desk
+        position = desk.state.ledger.positions.get(symbol.symbol)
+        if position is None or symbol.seen_ms < 0:
+            return
+        reason = self.parts.exits.reason(symbol)
+        if not reason or desk.now < symbol.exit_wait_ms or not desk.state.trading or not desk.state.entries_open:
+            return
+        intent = desk.state.intent_of(symbol.symbol)
+        if intent is not None:
+            if intent.side is Side.BUY and not intent.ending:
+                self.router.stop(intent, "exit")
+            return
+        amount = exits.sellable(symbol.instrument, position, symbol.bid)
+        if not amount:
+            return
+        intent = self._open(
+            symbol,
+            f.IntentOpened(
+                intent_id=desk.state.next_intent,
+                symbol=symbol.symbol,
+                side=Side.SELL,
+                reason=reason,
+                generation=desk.state.generation,
+                amount=amount,
+                signal_price=exact(symbol.bid),
+            ),
+        )
+        self.router.advance(intent)
+
+    def _consider_buy(self, symbol: SymbolState, mid: float) -> None:
+        desk = self.desk
+        if desk.now < symbol.rest_ms or capped(desk, symbol.symbol):
+            symbol.below_since = -1
+            return
+        anchor = symbol.anchor.value(desk.now)
+        if mid > anchor * symbol.factor:
+            symbol.below_since = -1
+            return
+        shut = self.parts.gates.shut(symbol)
+        if shut is not None:
+            if shut.common:
+                desk.block(symbol)
+            if shut.gate != symbol.gate:
+                symbol.gate = shut.gate
+                desk.emit(
+                    f.BuyBlocked(
+                        symbol=symbol.symbol,
+                        price=mid,
+                        anchor=anchor,
+                        gate=shut.gate,
+                        value=shut.value,
+                        limit=shut.limit,
+                    )
+                )
+            return
+        symbol.gate, symbol.below_since = "", -1
+        symbol.last_buy_ms = desk.now
+        limits = self.parts.controls.constraints(symbol)
+        quote_amount = desk.profile.budget.per_trade_quote
+        intent = self._open(
+            symbol,
+            f.IntentOpened(
+                intent_id=desk.state.next_intent,
+                symbol=symbol.symbol,
+                side=Side.BUY,
+                reason="drop",
+                generation=desk.state.generation,
+                quote_amount=quote_amount,
+                reserved=self.budget.reservation(quote_amount),
+                signal_price=exact(symbol.ask),
+                anchor_price=exact(anchor),
+                max_spread_bps=limits.max_spread_bps,
+                max_slippage_bps=limits.max_slippage_bps,
+            ),
+        )
+        self.ages.watch()
+        self.router.advance(intent)
+
+    def _open(self, symbol: SymbolState, fact: f.IntentOpened) -> Intent:
+        self.desk.emit(fact)
+        return self.desk.state.intents[fact.intent_id]
+
+    # -- everything else --------------------------------------------------------------------------
+
+    def _on_deadline(self, event: e.DeadlineReached) -> None:
+        while (due := self.desk.due(self.desk.now)) is not None:
+            kind, key = due
+            self._deadlines[kind](key)
+
+    def _on_exit_time(self, name: str) -> None:
+        symbol = self.desk.symbols[name]
+        self._consider_exit(symbol)
+        band.refresh(self.desk, self.parts.exits, symbol)
+
+    def _on_profile(self, event: e.ProfileApplied) -> None:
+        self.desk.emit(f.ProfileTaken(generation=event.generation))
+
+    def _on_shutdown(self, event: e.ShutdownRequested) -> None:
+        """Close the entries, and end what is under way by the policy for open orders."""
+        if self.desk.state.entries_open:
+            self.desk.emit(f.EntriesClosed(reason=event.reason))
+        for intent in list(self.desk.state.intents.values()):
+            if event.open_orders == "cancel" or intent.client_id not in self.desk.state.orders:
+                self.router.stop(intent, "shutdown")
+
+
+def _on_nothing(event: e.Event) -> None:
+    """Take an event that no engine part decides on yet: the venue walks books, the engine only sees quotes."""

@@ -1,0 +1,249 @@
+"""How does the same machine run without a clock? Time moves on events only; asked by replay, sweeps and tests.
+
+One heap holds what is due: the venue's answers; the machine's own deadlines stand beside it. At equal times answers
+and deadlines come before the market, and the venue sees a market event before the machine does.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from tradebot.config.profile import Profile
+from tradebot.domain.events import DeadlineReached, Event, ProfileApplied, QuoteSeen, RunStarted
+from tradebot.domain.facts import Fact, OrderFilled
+from tradebot.domain.summary import Tally
+from tradebot.engine.anchors import Candle, CandleShape
+from tradebot.engine.candle_gate import CandleGate, Passage
+from tradebot.engine.desk import SymbolState
+from tradebot.engine.engine import Engine
+from tradebot.feeds.candle_path import CandleQuotes
+from tradebot.feeds.candles import CandleRecording
+from tradebot.feeds.recorded_events import EventRecording
+from tradebot.ports import Due, Journal
+from tradebot.runtime.dispatch import Dispatch
+from tradebot.runtime.outbox import Outbox
+from tradebot.venues.paper import PaperVenue
+
+BATCH_ROWS = 50_000
+"""Candles held as tuples at a time: a bound on memory, of no consequence for the outcome."""
+
+Progress = Callable[[int, int], None]
+"""Told (candles or events done, of how many)."""
+
+
+class BidPrices(Mapping[str, float]):
+    """The last bids, as prices for the equity."""
+
+    def __init__(self, symbols: Mapping[str, SymbolState]) -> None:
+        self._symbols = symbols
+
+    def __getitem__(self, symbol: str) -> float:
+        """Return the last bid of `symbol`. Raises KeyError where none was seen."""
+        bid = self._symbols[symbol].bid
+        if not bid:
+            raise KeyError(symbol)
+        return bid
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the symbols that have a price."""
+        return (name for name, symbol in self._symbols.items() if symbol.bid)
+
+    def __len__(self) -> int:
+        """Return how many symbols have a price."""
+        return sum(1 for _ in self)
+
+
+class Counted:
+    """Tells the tally every fact, and notes that a fill happened."""
+
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
+        self.filled = False
+
+    def record(self, facts: Sequence[Fact], now_ms: int, last_seq: int = 0) -> None:
+        """Count the facts."""
+        for fact in facts:
+            self.tally.add(fact, now_ms)
+            if type(fact) is OrderFilled:
+                self.filled = True
+
+
+class Simulation:
+    """One engine, one paper venue, one heap."""
+
+    def __init__(self, engine: Engine, venue: PaperVenue, journal: Journal, tally: Tally) -> None:
+        self.engine = engine
+        self.venue = venue
+        self.tally = tally
+        self.prices = BidPrices(engine.symbols)
+        self._recorder = Counted(tally)
+        self._dispatch = Dispatch(engine, journal, self._recorder, Outbox(venue, journal))
+        self._heap: list[tuple[int, int, Event]] = []
+        self._count = 0
+
+    def begin(self, profile: Profile, run: str, at_ms: int) -> None:
+        """Put the profile in force and start the run."""
+        self.feed(ProfileApplied(generation=1, profile=profile, at_ms=at_ms), at_ms)
+        self.feed(RunStarted(run=run, at_ms=at_ms), at_ms)
+
+    @property
+    def next_due_ms(self) -> int:
+        """The time of the earliest answer or deadline."""
+        due_ms = min(self.engine.next_due_ms, self.venue.next_due_ms)
+        return min(due_ms, self._heap[0][0]) if self._heap else due_ms
+
+    def feed(self, event: Event, now_ms: int) -> None:
+        """Let the machine take one event."""
+        self._queue(self._dispatch.feed(event, now_ms))
+        if self._recorder.filled:
+            self._recorder.filled = False
+            self.tally.mark_prices(now_ms, self.prices)
+
+    def run_until(self, until_ms: int) -> None:
+        """Let everything happen that is due at or before `until_ms`, in order of time: answers before deadlines."""
+        heap = self._heap
+        while True:
+            answer_ms = heap[0][0] if heap else until_ms + 1
+            deadline_ms = self.engine.next_due_ms
+            venue_ms = self.venue.next_due_ms
+            if venue_ms <= until_ms and venue_ms <= answer_ms and venue_ms <= deadline_ms:
+                self._queue(self.venue.advance(venue_ms))
+            elif answer_ms <= until_ms and answer_ms <= deadline_ms:
+                due_ms, _, event = heapq.heappop(heap)
+                self.feed(event, due_ms)
+            elif deadline_ms <= until_ms:
+                self.feed(DeadlineReached(deadline_ms), deadline_ms)
+            else:
+                return
+
+    def market(self, event: Event, symbol: str, now_ms: int) -> None:
+        """Let one market event happen: first what is due, then the venue, what it answers at once, the machine."""
+        if self.next_due_ms <= now_ms:
+            self.run_until(now_ms)
+        if self.venue.watches(symbol):
+            self._queue(self.venue.on_market(event, now_ms))
+            self.run_until(now_ms)
+        self.feed(event, now_ms)
+
+    def _queue(self, answers: Sequence[Due]) -> None:
+        for due_ms, event in answers:
+            self._count += 1
+            heapq.heappush(self._heap, (due_ms, self._count, event))
+
+
+class _Walk:
+    """A candle that is walked price by price."""
+
+    __slots__ = ("candle", "quotes", "symbol", "walking")
+
+    def __init__(self, symbol: SymbolState, candle: Candle, quotes: Sequence[QuoteSeen], *, walking: bool) -> None:
+        self.symbol = symbol
+        self.candle = candle
+        self.quotes = quotes
+        self.walking = walking  # False while held: it only passes as long as no common gate opens
+
+
+class CandleRun:
+    """Walks recorded candles: all that open at one time together, in the order of their prices' times."""
+
+    def __init__(self, simulation: Simulation, recording: CandleRecording, quotes: CandleQuotes) -> None:
+        interval_ms = recording.interval_ms
+        half = quotes.half_spread
+        self.simulation = simulation
+        self.recording = recording
+        self.quotes = quotes
+        self.shape = CandleShape(
+            times=(interval_ms // 3, 2 * interval_ms // 3, interval_ms - 1), down=1 - half, up=1 + half
+        )
+        self.gate = CandleGate(simulation.engine, self.shape)
+        self.taken = 0
+        """Candles that passed without a decision."""
+
+    def run(self, progress: Progress) -> None:
+        """Walk every candle."""
+        done = 0
+        for rows in self.recording.batches(BATCH_ROWS):
+            self._batch(rows)
+            done += len(rows)
+            progress(done, self.recording.candles)
+
+    def _batch(self, rows: list[Candle]) -> None:
+        offer = self.gate.offer
+        held: list[Candle] = []
+        walk: list[Candle] = []
+        now_ms = rows[0][0]
+        taken = 0
+        for candle in rows:
+            if candle[0] != now_ms:
+                self._close(now_ms, walk, held)
+                if walk or held:
+                    walk, held = [], []
+                now_ms = candle[0]
+            passage = offer(candle)
+            if passage == 0:
+                taken += 1
+            elif passage is Passage.WALK:
+                walk.append(candle)
+            else:
+                held.append(candle)
+        self._close(now_ms, walk, held)
+        self.taken += taken
+
+    def _close(self, open_ms: int, walk: list[Candle], held: list[Candle]) -> None:
+        """End one interval: walk what must be walked, take what could be held, mark the equity."""
+        simulation = self.simulation
+        close_ms = open_ms + self.shape.times[2]
+        if walk or simulation.next_due_ms <= close_ms:
+            self._walk(open_ms, walk, held)
+        else:
+            for candle in held:
+                self.gate.take(self.gate.symbols[candle[1]], candle)
+            self.taken += len(held)
+        if simulation.engine.state.ledger.positions:
+            simulation.tally.mark_prices(close_ms, simulation.prices)
+
+    def _walk(self, open_ms: int, walk: list[Candle], held: list[Candle]) -> None:
+        simulation = self.simulation
+        paths = [self._path(candle, walking=True) for candle in walk]
+        paths += [self._path(candle, walking=False) for candle in held]
+        paths.sort(key=lambda path: path.candle[1])
+        for point, offset in enumerate((0, *self.shape.times)):
+            now_ms = open_ms + offset
+            if simulation.next_due_ms <= now_ms:
+                simulation.run_until(now_ms)
+            for path in paths:
+                if not path.walking and not path.symbol.blocked:
+                    self._release(path, point)
+                if path.walking:
+                    simulation.market(path.quotes[point], path.symbol.symbol, now_ms)
+        for path in paths:
+            if not path.walking:
+                self.gate.take(path.symbol, path.candle)
+
+    def _path(self, candle: Candle, *, walking: bool) -> _Walk:
+        symbol = self.gate.symbols[candle[1]]
+        quotes = self.quotes.quotes(symbol.symbol, candle, self.recording.interval_ms)
+        return _Walk(symbol, candle, quotes, walking=walking)
+
+    def _release(self, path: _Walk, point: int) -> None:
+        """Begin to walk a held candle at `point`: a common gate has opened. Its earlier prices changed nothing."""
+        path.walking = True
+        open_ms, _, open_, high, low, _, _ = path.candle
+        passed = ((open_, 0), (low, self.shape.times[0]), (high, self.shape.times[1]))
+        for price, offset in passed[:point]:
+            self.gate.skip(path.symbol, price, open_ms + offset)
+
+
+def run_events(simulation: Simulation, recording: EventRecording, progress: Progress) -> int:
+    """Walk recorded trades, quotes and books in their order; return how many there were."""
+    done = minute = 0
+    for event in recording.events():
+        at_ms, symbol = event.at_ms, event.symbol
+        if at_ms // 60_000 != minute:
+            minute = at_ms // 60_000
+            simulation.tally.mark_prices(at_ms, simulation.prices)
+            progress(done, 0)
+        simulation.market(event, symbol, at_ms)
+        done += 1
+    return done
