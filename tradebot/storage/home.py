@@ -1,0 +1,81 @@
+"""Where does what must outlive a run live, and who else is using it? Asked at start-up, before anything is opened."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from tradebot.domain.errors import CannotStart
+from tradebot.storage.files import reason
+
+
+class Home:
+    """The durable home of one instance, `state_dir/<instance>/`, held by an exclusive lock until `close`."""
+
+    def __init__(self, folder: Path, lock: int) -> None:
+        self.folder = folder
+        self._lock: int | None = lock
+
+    @classmethod
+    def open(cls, state_dir: Path, instance: str) -> Home:
+        """Make the folder where it is missing (mode 0700) and take its lock.
+
+        The lock is the kernel's and ends with the process, however it ends.
+        Raises CannotStart when another process holds it, naming that process, or when the folder cannot be used.
+        """
+        folder = state_dir / instance
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder.stat().st_mode & 0o077:
+                folder.chmod(0o700)
+            lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise CannotStart(f"{folder}: the bot's durable home cannot be used ({reason(error)})") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _sign(lock)
+        except BlockingIOError:
+            holder = _holder(lock)
+            os.close(lock)
+            raise CannotStart(
+                f"{folder}: in use by another tradebot ({holder}); stop it, or give this bot its own `bot.instance`"
+            ) from None
+        except OSError as error:
+            os.close(lock)
+            raise CannotStart(f"{folder}: cannot be locked ({reason(error)})") from error
+        return cls(folder, lock)
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.folder / "journal.sqlite"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint's file."""
+        return self.folder / "checkpoint.json"
+
+    @property
+    def account(self) -> Path:
+        """The paper account's file."""
+        return self.folder / "account.sqlite"
+
+    def close(self) -> None:
+        """Give the lock back; harmless when called twice."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+
+def _sign(lock: int) -> None:
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode("ascii"), 0)
+
+
+def _holder(lock: int) -> str:
+    try:
+        pid = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+    except OSError:
+        pid = ""
+    return f"process {pid}" if pid.isdigit() else "a process that is just starting"

@@ -1,0 +1,251 @@
+"""How do facts become durable without the engine waiting? Asked by the live shell, which sends only what is durable."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Condition, Event, Lock, Thread
+from typing import TypeVar
+
+from tradebot.domain.errors import StorageFailed
+from tradebot.domain.facts import Fact, encode
+from tradebot.storage import journal_file
+
+_Item = tuple[int, int, Sequence[Fact]]
+"""Seq of the first fact, time in ms, the facts; no facts wake the writer."""
+
+_Row = tuple[int, int, str, bytes]
+
+_T = TypeVar("_T")
+
+
+class SqliteJournal:
+    """The journal in a SQLite file: `append` hands over to one writer thread, which commits in groups.
+
+    What `durable_seq` names survives the end of the process at any instruction. After a failed write nothing more
+    becomes durable, in order, until the same rows could be written: `failed` tells why meanwhile.
+    """
+
+    def __init__(self, path: Path, database: sqlite3.Connection, *, batch_ms: int, wal_mb: int, retry_s: float) -> None:
+        self.path = path
+        self.failed: StorageFailed | None = None
+        self._database = database
+        self._batch_s = batch_ms / 1000
+        self._wal_bytes = wal_mb * 1_000_000
+        self._retry_s = retry_s
+        self._last = self._durable = journal_file.last_seq(database)
+        self._items: SimpleQueue[_Item] = SimpleQueue()
+        self._append_lock = Lock()
+        self._database_lock = Lock()
+        self._changed = Condition()
+        self._hurry = Event()
+        self._closing = Event()
+        self._give_up = Event()
+        self._unmerged_bytes = 0
+        self._on_durable: list[Callable[[int], None]] = []
+        self._on_failure: list[Callable[[StorageFailed], None]] = []
+        self._on_recovery: list[Callable[[int], None]] = []
+        self._writer = Thread(target=self._run, name="journal-writer", daemon=True)
+
+    @classmethod
+    def open(cls, path: Path, *, batch_ms: int, wal_mb: int, retry_s: float) -> SqliteJournal:
+        """Open or make the journal at `path` and start its writer; the numbers are the profile's `state` settings.
+
+        Raises StorageFailed naming the file when it is no journal, damaged, or from a newer version.
+        """
+        database = journal_file.connect(path, busy_s=retry_s)
+        try:
+            journal = cls(path, database, batch_ms=batch_ms, wal_mb=wal_mb, retry_s=retry_s)
+        except sqlite3.Error as error:
+            database.close()
+            raise StorageFailed(f"{path}: the journal cannot be read ({error})") from error
+        journal._writer.start()
+        return journal
+
+    # -- the engine's side ------------------------------------------------------------------------
+
+    def append(self, facts: Sequence[Fact], now_ms: int) -> int:
+        """Queue `facts` (immutable, as all facts are); return the seq of the last one. Never blocks on the disk.
+
+        Raises StorageFailed once the journal is closed.
+        """
+        if not facts:
+            return self._last
+        with self._append_lock:
+            if self._closing.is_set():
+                raise StorageFailed(f"{self.path}: the journal is closed")
+            first = self._last + 1
+            self._last += len(facts)
+            self._items.put((first, now_ms, facts))
+            return self._last
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the last fact appended, durable or not."""
+        return self._last
+
+    @property
+    def durable_seq(self) -> int:
+        """The last seq that survives a crash."""
+        return self._durable
+
+    def on_durable(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` with the durable seq after each commit, from the writer's thread."""
+        self._on_durable.append(callback)
+
+    def on_failure(self, callback: Callable[[StorageFailed], None]) -> None:
+        """Call `callback` once when writing begins to fail, from the writer's thread."""
+        self._on_failure.append(callback)
+
+    def on_recovery(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` with the durable seq once writing works again, from the writer's thread."""
+        self._on_recovery.append(callback)
+
+    def read(self, after_seq: int) -> Iterator[tuple[int, int, Fact]]:
+        """Yield (seq, time, fact) of everything durable after `after_seq`. Raises StorageFailed at any damage."""
+        return journal_file.read_facts(self.path, after_seq)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until everything appended so far is durable; return whether it is, at the latest after `timeout_s`."""
+        wanted = self._last
+        self._hurry.set()
+        with self._changed:
+            return self._changed.wait_for(lambda: self._durable >= wanted, timeout_s)
+
+    def close(self, timeout_s: float) -> bool:
+        """Write what is left and end the writer; return whether everything is durable. Harmless when called twice."""
+        with self._append_lock:
+            self._closing.set()
+        self._items.put((0, 0, ()))
+        complete = self.flush(timeout_s)
+        self._give_up.set()
+        self._writer.join(timeout_s)
+        if not self._writer.is_alive():
+            with self._database_lock:
+                self._database.close()
+        return complete
+
+    # -- runs ---------------------------------------------------------------------------------------
+
+    def open_run(self, run: str, at_ms: int) -> str | None:
+        """Note that `run` begins and seal every earlier one; return the name of one that never ended, or None.
+
+        Raises StorageFailed.
+        """
+        with self._database_lock:
+            try:
+                row = self._database.execute(
+                    "SELECT run FROM runs WHERE ended_ms IS NULL ORDER BY started_ms DESC"
+                ).fetchone()
+                self._database.execute("BEGIN IMMEDIATE")
+                self._database.execute("UPDATE runs SET ended_ms = ? WHERE ended_ms IS NULL", (at_ms,))
+                self._database.execute("INSERT INTO runs (run, started_ms) VALUES (?, ?)", (run, at_ms))
+                self._database.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise StorageFailed(f"{self.path}: run {run} cannot be noted ({error})") from error
+        return str(row[0]) if row else None
+
+    def end_run(self, run: str, at_ms: int, exit_code: int) -> None:
+        """Note how `run` ended. Raises StorageFailed."""
+        with self._database_lock:
+            try:
+                self._database.execute(
+                    "UPDATE runs SET ended_ms = ?, exit_code = ? WHERE run = ?", (at_ms, exit_code, run)
+                )
+            except sqlite3.Error as error:
+                raise StorageFailed(f"{self.path}: the end of run {run} cannot be noted ({error})") from error
+
+    # -- the writer's side --------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        rows: list[_Row] = []
+        items: deque[_Item] = deque()
+        while True:
+            closing = self._closing.is_set()
+            self._gather(items, patient=not (items or rows or closing or self.failed))
+            if closing and not items and not rows:
+                return
+            try:
+                while items:
+                    rows += _rows(items[0])
+                    items.popleft()
+                if rows:
+                    self._commit(rows)
+                    durable, rows = rows[-1][0], []
+                    self._tell(self._on_durable, durable)
+                self._merge()
+                if self.failed is not None:
+                    self.failed = None
+                    self._tell(self._on_recovery, self._durable)
+            except Exception as error:  # noqa: BLE001  the writer is supervised here: it keeps its rows and tries again
+                self._fail(error)
+                if self._give_up.wait(self._retry_s):
+                    return
+
+    def _gather(self, items: deque[_Item], *, patient: bool) -> None:
+        """Add what waits; a `patient` call waits for a first item, and then up to a batch's time for more."""
+        if patient:
+            items.append(self._items.get())
+            if not self._closing.is_set():
+                self._hurry.wait(self._batch_s)
+        self._hurry.clear()
+        try:
+            while True:
+                items.append(self._items.get_nowait())
+        except Empty:
+            return
+
+    def _commit(self, rows: list[_Row]) -> None:
+        with self._database_lock:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                if self.failed is not None:  # what failed before may have been written after all
+                    written = journal_file.last_seq(self._database)
+                    self._database.executemany(journal_file.INSERT, [row for row in rows if row[0] > written])
+                else:
+                    self._database.executemany(journal_file.INSERT, rows)
+                self._database.execute("COMMIT")
+            except sqlite3.Error:
+                self._roll_back()
+                raise
+        self._unmerged_bytes += sum(len(row[3]) for row in rows)
+        with self._changed:
+            self._durable = rows[-1][0]
+            self._changed.notify_all()
+
+    def _roll_back(self) -> None:
+        if self._database.in_transaction:
+            self._database.execute("ROLLBACK")
+
+    def _merge(self) -> None:
+        """Bring the file up to date with its write-ahead log, beside the engine, once enough was written."""
+        if self._unmerged_bytes >= self._wal_bytes:
+            with self._database_lock:
+                self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._unmerged_bytes = 0
+
+    def _fail(self, error: Exception) -> None:
+        first = self.failed is None
+        self.failed = StorageFailed(
+            f"{self.path}: cannot be written ({error}); {self._last - self._durable} facts wait"
+        )
+        if first:
+            self._tell(self._on_failure, self.failed)
+
+    def _tell(self, callbacks: list[Callable[[_T], None]], news: _T) -> None:
+        """Call back; one that raises is shown as an error of this thread and does not end it."""
+        for callback in callbacks:
+            try:
+                callback(news)
+            except Exception as error:  # noqa: BLE001  supervision border: what is told must not stop the writing
+                threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, self._writer)))
+
+
+def _rows(item: _Item) -> list[_Row]:
+    first, at_ms, facts = item
+    return [(first + index, at_ms, type(fact).__name__, encode(fact)) for index, fact in enumerate(facts)]
