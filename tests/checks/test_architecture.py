@@ -139,7 +139,7 @@ assert not loaded, loaded
     ("arguments", "unwanted"),
     [
         (["validate", "profiles/demo.toml"], ["ccxt", "textual", "asyncio", "pyarrow"]),
-        (["profile", "show", "--profile", "demo"], ["ccxt", "textual", "pyarrow"]),
+        (["profile", "show", "demo"], ["ccxt", "textual", "pyarrow"]),
     ],
     ids=["validate", "profile show"],
 )

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = Path(os.environ.get("VIRTUAL_ENV", ROOT / ".venv"))
+ENVIRONMENT = Path(sys.prefix)
 
 
 @dataclass(frozen=True)
@@ -133,13 +134,15 @@ BREACHES = {
     "a room that has no floor": Breach(
         "check:imports", "tradebot/attic/__init__.py", '"""Why?"""\n', r"not listed as layers:\s+- tradebot\.attic"
     ),
-    "a schema that has drifted": Breach("check:schema", "schemas/profile.schema.json", "\n \n", r"schemas"),
+    "a schema that has drifted": Breach("check:schema", "schemas/profile.schema.json", " \n", r"profile\.schema\.json"),
     "a setting the schema does not know": Breach(
         "check:schema",
         "tradebot/config/sections/intents.py",
         '\n    injected_s: Seconds = setting(1.0, gt=0)\n    """A setting."""\n',
-        r"schemas",
+        r"injected_s",
     ),
+    "a reference of settings that has drifted": Breach("check:schema", "docs/profile.md", "x\n", r"docs/profile\.md"),
+    "a base profile that has drifted": Breach("check:schema", "profiles/base.toml", "\n# x\n", r"profiles/base\.toml"),
     "a faulty profile": Breach(
         "check:profiles",
         "profiles/injected.toml",
