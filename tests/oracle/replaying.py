@@ -1,0 +1,75 @@
+"""How is a replay run as an operator runs it? In a process of its own; asked by the oracle's tests and benchmark."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.oracle.market import FEE, MINUTE_MS, T0_MS, Expected
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*words: str, cwd: Path, timeout_s: float = 50) -> subprocess.CompletedProcess[str]:
+    """Run `tradebot` with these arguments in the folder `cwd`."""
+    return subprocess.run(
+        [sys.executable, "-m", "tradebot.cli.main", *words],
+        cwd=cwd,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def replay(profile: str, data: Path, tmp: Path, *words: str, timeout_s: float = 50) -> dict[str, Any]:
+    """Replay `data` and return the JSON object on stdout, floats as Decimal; the trades go to `tmp`/trades.csv."""
+    path = str(ROOT / "profiles" / f"{profile}.toml")
+    trades = str(tmp / "trades.csv")
+    done = run(
+        "replay", "--profile", path, "--data", str(data), "--json", "--trades", trades, *words,
+        cwd=tmp, timeout_s=timeout_s,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout, parse_float=Decimal)
+    return told
+
+
+def trades_of(path: Path) -> dict[str, list[dict[str, str]]]:
+    """Return the rows of a trades file by symbol, in the order of the file."""
+    rows: dict[str, list[dict[str, str]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            rows.setdefault(row["symbol"], []).append(row)
+    return rows
+
+
+def candle_of(time: str) -> int:
+    """Return the number of the candle that opens exactly at `time`."""
+    from datetime import datetime
+
+    offset = round(datetime.fromisoformat(time).timestamp() * 1000) - T0_MS
+    number, rest = divmod(offset, MINUTE_MS)
+    assert rest == 0, f"{time} is no candle's open"
+    return number
+
+
+def assert_equal(found: Sequence[dict[str, str]], wanted: Sequence[Expected]) -> None:
+    """Compare candle for candle and price for price; PnL exactly, on the traded amount, and as floats say."""
+    made = [
+        (candle_of(row["opened"]), candle_of(row["closed"]), float(row["entry"]), float(row["exit"])) for row in found
+    ]
+    assert made == [(one.entry_candle, one.exit_candle, one.entry, one.exit) for one in wanted]
+    for row, one in zip(found, wanted, strict=True):
+        amount, entry, exit_ = (Decimal(row[name]) for name in ("amount", "entry", "exit"))
+        assert Decimal(row["pnl"]) == amount * exit_ * (1 - FEE) - amount * entry * (1 + FEE)
+        assert Decimal(row["cost"]) == amount * entry * (1 + FEE)
+        assert Decimal(row["proceeds"]) == amount * exit_ * (1 - FEE)
+        assert abs(float(row["pnl"]) - one.pnl) < 1e-6
