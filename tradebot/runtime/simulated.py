@@ -9,10 +9,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from msgspec import Struct
+
 from tradebot.config.profile import Profile
 from tradebot.domain.events import DeadlineReached, Event, ProfileApplied, QuoteSeen, RunStarted
 from tradebot.domain.facts import Fact, OrderFilled
-from tradebot.domain.summary import Tally
+from tradebot.domain.ledger import Ledger
+from tradebot.domain.orders import Balance
 from tradebot.engine.anchors import Candle, CandleShape
 from tradebot.engine.candle_gate import CandleGate, Passage
 from tradebot.engine.desk import SymbolState
@@ -20,8 +23,9 @@ from tradebot.engine.engine import Engine
 from tradebot.feeds.candle_path import CandleQuotes
 from tradebot.feeds.candles import CandleRecording
 from tradebot.feeds.recorded_events import EventRecording
-from tradebot.ports import Due, Journal
+from tradebot.ports import Due, Journal, Recorder
 from tradebot.runtime.dispatch import Dispatch
+from tradebot.runtime.instruments import listed
 from tradebot.runtime.outbox import Outbox
 from tradebot.venues.paper import PaperVenue
 
@@ -29,7 +33,10 @@ BATCH_ROWS = 50_000
 """Candles held as tuples at a time: a bound on memory, of no consequence for the outcome."""
 
 Progress = Callable[[int, int], None]
-"""Told (candles or events done, of how many)."""
+"""Told (candles or events done, of how many; 0 where nobody knows)."""
+
+Mark = Callable[[int, Mapping[str, float]], object]
+"""Told (time, last bids by symbol) every simulated minute with a position, and at every fill."""
 
 
 class BidPrices(Mapping[str, float]):
@@ -54,30 +61,29 @@ class BidPrices(Mapping[str, float]):
         return sum(1 for _ in self)
 
 
-class Counted:
-    """Tells the tally every fact, and notes that a fill happened."""
+class FillNoted:
+    """Passes facts on, and notes that a fill was among them."""
 
-    def __init__(self, tally: Tally) -> None:
-        self.tally = tally
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
         self.filled = False
 
     def record(self, facts: Sequence[Fact], now_ms: int, last_seq: int = 0) -> None:
-        """Count the facts."""
-        for fact in facts:
-            self.tally.add(fact, now_ms)
-            if type(fact) is OrderFilled:
-                self.filled = True
+        """Pass the facts on."""
+        self._recorder.record(facts, now_ms, last_seq)
+        if not self.filled:
+            self.filled = any(type(fact) is OrderFilled for fact in facts)
 
 
 class Simulation:
     """One engine, one paper venue, one heap."""
 
-    def __init__(self, engine: Engine, venue: PaperVenue, journal: Journal, tally: Tally) -> None:
+    def __init__(self, engine: Engine, venue: PaperVenue, journal: Journal, recorder: Recorder, mark: Mark) -> None:
         self.engine = engine
         self.venue = venue
-        self.tally = tally
+        self.mark = mark
         self.prices = BidPrices(engine.symbols)
-        self._recorder = Counted(tally)
+        self._recorder = FillNoted(recorder)
         self._dispatch = Dispatch(engine, journal, self._recorder, Outbox(venue, journal))
         self._heap: list[tuple[int, int, Event]] = []
         self._count = 0
@@ -98,7 +104,7 @@ class Simulation:
         self._queue(self._dispatch.feed(event, now_ms))
         if self._recorder.filled:
             self._recorder.filled = False
-            self.tally.mark_prices(now_ms, self.prices)
+            self.mark(now_ms, self.prices)
 
     def run_until(self, until_ms: int) -> None:
         """Let everything happen that is due at or before `until_ms`, in order of time: answers before deadlines."""
@@ -201,7 +207,7 @@ class CandleRun:
                 self.gate.take(self.gate.symbols[candle[1]], candle)
             self.taken += len(held)
         if simulation.engine.state.ledger.positions:
-            simulation.tally.mark_prices(close_ms, simulation.prices)
+            simulation.mark(close_ms, simulation.prices)
 
     def _walk(self, open_ms: int, walk: list[Candle], held: list[Candle]) -> None:
         simulation = self.simulation
@@ -235,6 +241,52 @@ class CandleRun:
             self.gate.skip(path.symbol, price, open_ms + offset)
 
 
+class ReplayResult(Struct, frozen=True):
+    """What stands at the end of a replay."""
+
+    run: str
+    ledger: Ledger
+    balances: dict[str, Balance]  # the paper account's
+    prices: dict[str, float]  # last bids
+    rows: int  # candles or events walked
+    taken: int  # candles that passed without a decision
+
+
+def run_replay(
+    profile: Profile,
+    recording: CandleRecording | EventRecording,
+    *,
+    journal: Journal,
+    recorder: Recorder,
+    mark: Mark,
+    progress: Progress,
+) -> ReplayResult:
+    """Run `profile` over a recording, from its first price to its last; orders then under way stay as they are."""
+    instruments = listed(profile.venue.paper, recording.instruments(profile.venue.paper.min_notional))
+    engine = Engine(profile, instruments)
+    venue = PaperVenue(
+        profile.venue.paper, {one.symbol: one for one in instruments}, profile.market.quote, profile.bot.seed
+    )
+    simulation = Simulation(engine, venue, journal, recorder, mark)
+    run = f"s{profile.bot.seed}"
+    simulation.begin(profile, run, recording.first_ms)
+    taken = 0
+    if isinstance(recording, CandleRecording):
+        candles = CandleRun(simulation, recording, CandleQuotes(profile.feed.recorded))
+        candles.run(progress)
+        rows, taken = recording.candles, candles.taken
+    else:
+        rows = run_events(simulation, recording, progress)
+    return ReplayResult(
+        run=run,
+        ledger=engine.state.ledger,
+        balances=venue.image().balances,
+        prices=dict(simulation.prices),
+        rows=rows,
+        taken=taken,
+    )
+
+
 def run_events(simulation: Simulation, recording: EventRecording, progress: Progress) -> int:
     """Walk recorded trades, quotes and books in their order; return how many there were."""
     done = minute = 0
@@ -242,7 +294,7 @@ def run_events(simulation: Simulation, recording: EventRecording, progress: Prog
         at_ms, symbol = event.at_ms, event.symbol
         if at_ms // 60_000 != minute:
             minute = at_ms // 60_000
-            simulation.tally.mark_prices(at_ms, simulation.prices)
+            simulation.mark(at_ms, simulation.prices)
             progress(done, 0)
         simulation.market(event, symbol, at_ms)
         done += 1
