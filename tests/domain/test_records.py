@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from tests.domain.strategies import concrete, records
 from tradebot.domain import facts
+from tradebot.domain.account import AccountDelta, AccountImage, AccountOrder
 from tradebot.domain.commands import Command
 from tradebot.domain.events import Event
 from tradebot.domain.facts import CATALOGUE, Fact
+from tradebot.domain.orders import Intent, Lot, Order, Position
 
 EVENTS = [kind for kind in concrete(Event) if kind.__module__ == Event.__module__]
 COMMANDS = [kind for kind in concrete(Command) if kind.__module__ == Command.__module__]
@@ -90,3 +92,13 @@ def test_events_and_commands_come_back_from_their_bytes(kinds: list[type[msgspec
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Union[tuple(kinds)])  # noqa: UP007  # built at run time
     record = data.draw(any_of(kinds))
     assert decoder.decode(msgspec.json.Encoder(decimal_format="string").encode(record)) == record
+
+
+@pytest.mark.parametrize("kind", [Order, Intent, Lot, Position, AccountOrder, AccountImage, AccountDelta])
+@given(st.data())
+@settings(max_examples=40)
+def test_what_the_checkpoint_and_the_account_hold_comes_back_from_its_bytes(
+    kind: type[msgspec.Struct], data: st.DataObject
+) -> None:
+    record = data.draw(records(kind))
+    assert msgspec.json.decode(msgspec.json.Encoder(decimal_format="string").encode(record), type=kind) == record
