@@ -1,0 +1,90 @@
+"""What does `tradebot replay` do? The same engine over recordings, and its report; asked by operators and scripts."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tradebot.domain.market import split_symbol
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--profile", required=True, metavar="P", help="profile: a file, or a name in profiles/")
+    parser.add_argument(
+        "--data", required=True, action="append", type=Path, metavar="DIR", help="recordings: a folder or a file"
+    )
+    parser.add_argument("--symbols", type=_symbols, metavar="A,B", help="only these symbols, e.g. BTC/USDT,ETH/USDT")
+    parser.add_argument("--from", dest="from_ms", type=_time, metavar="T", help="begin here (ISO 8601, UTC)")
+    parser.add_argument("--to", dest="to_ms", type=_time, metavar="T", help="end before here (ISO 8601, UTC)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout, everything else on stderr")
+    parser.add_argument("--trades", type=Path, metavar="FILE", help="write the trades as CSV to FILE")
+    parser.add_argument("--no-session", action="store_true", help="leave no session folder behind")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay and print; return 0. Raises ProfileInvalid, DataInvalid, CannotStart or StorageFailed."""
+    from tradebot.research.replay import Request, replay, text
+    from tradebot.research.report import to_json
+    from tradebot.research.text import to_text
+    from tradebot.research.trades import to_csv
+    from tradebot.storage.files import write_atomic
+
+    request = Request(
+        profile=args.profile,
+        data=tuple(args.data),
+        symbols=args.symbols,
+        from_ms=args.from_ms,
+        to_ms=args.to_ms,
+        session=not args.no_session,
+    )
+    with _bar() as progress:
+        done = replay(request, progress)
+    if args.trades is not None:
+        write_atomic(args.trades, to_csv(done.report.trades).encode(), durable=False)
+    if args.json:
+        print(to_json(done.figures()).decode())
+    print(f"{to_text(done.report)}\n\n{text(done)}", file=sys.stderr if args.json else sys.stdout)
+    return 0
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """Give a progress bar on stderr where that is a terminal, else a progress that is told to nobody."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("replay", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _time(word: str) -> int:
+    """Return an ISO 8601 date or time as ms UTC; without an offset it is UTC."""
+    try:
+        moment = datetime.fromisoformat(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r} is no time: write 2021-04-17 or 2021-04-17T03:00") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
+
+
+def _symbols(words: str) -> tuple[str, ...]:
+    symbols = tuple(word.strip() for word in words.split(",") if word.strip())
+    try:
+        for symbol in symbols:
+            split_symbol(symbol)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not symbols:
+        raise argparse.ArgumentTypeError("no symbol named: write BTC/USDT,ETH/USDT")
+    return symbols
