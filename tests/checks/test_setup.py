@@ -48,7 +48,7 @@ def test_an_interpreter_that_does_not_do_is_refused_by_name(clone: Path, tmp_pat
 def test_a_fresh_clone_is_set_up_once_and_then_left_alone(clone: Path, tmp_path: Path) -> None:
     first = set_up(clone, tmp_path, PYTHON=sys.executable)
     assert first.returncode == 0, first.stderr
-    validate = [clone / ".venv/bin/tradebot", "validate", "profiles/demo.toml"]
+    validate = [str(clone / ".venv/bin/tradebot"), "validate", "profiles/demo.toml"]
     valid = subprocess.run(validate, cwd=clone, capture_output=True, text=True, check=True)
     assert valid.stdout == "1 profile is valid\n"
 
