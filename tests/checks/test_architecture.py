@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -147,6 +148,18 @@ def test_a_command_loads_only_what_it_needs(arguments: list[str], unwanted: list
     script = HEADLESS.format(arguments=arguments, unwanted=unwanted)
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_replay_of_csv_loads_neither_exchange_nor_dashboard_nor_parquet(tmp_path: Path) -> None:
+    rows = [f"{1_618_617_600_000 + minute * 60_000},100,101,99,100.5,25" for minute in range(120)]
+    (tmp_path / "BTC-USDT.1m.csv").write_text(
+        "\n".join(["ts,open,high,low,close,volume", *rows]) + "\n", encoding="utf-8"
+    )
+    arguments = ["replay", "--profile", "replay", "--data", str(tmp_path), "--json", "--no-session"]
+    script = HEADLESS.format(arguments=arguments, unwanted=["ccxt", "textual", "pyarrow", "aiohttp"])
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["candles"] == len(rows)
 
 
 def test_the_lock_check_finds_nothing() -> None:
