@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.feeds.writing import DIFF, QUOTE, TRADE, write
 from tradebot.config.sections.feed import RecordedFeed
 from tradebot.domain.errors import DataInvalid
-from tradebot.domain.events import BookSeen, Event, QuoteSeen, TradeSeen
+from tradebot.domain.events import BookSeen, QuoteSeen, TradeSeen
 from tradebot.feeds.recorded import load
 from tradebot.feeds.recorded_events import EventRecording, load_events
 
@@ -87,17 +87,13 @@ def test_recorded_quotes_stand_alone_and_a_trade_comes_before_the_quote_of_its_m
 def test_the_recorders_own_time_is_preferred(tmp_path: Path) -> None:
     names = ("ts", "recv_us", "price", "qty", "is_buyer_maker")
     write(tmp_path / "A-USDT_trades.csv", names, [(3, 9_999, 10.0, 1.0, "1")])
-    assert [event.at_ms for event in told(recording(tmp_path))] == [9, 9]
-
-
-def told(of: EventRecording) -> list[QuoteSeen | BookSeen | TradeSeen]:
-    return [event for event in of.events() if isinstance(event, QuoteSeen | BookSeen | TradeSeen)]
+    assert [event.at_ms for event in recording(tmp_path).events()] == [9, 9]
 
 
 def test_files_of_following_days_are_joined_and_overlapping_ones_refused(tmp_path: Path) -> None:
     write(tmp_path / "A-USDT_trades_2.csv", TRADE, [(9, 2, 3.0, 1.0, "0")])
     write(tmp_path / "A-USDT_trades_1.csv", TRADE, [(4, 1, 2.0, 1.0, "0"), (9, 2, 2.5, 1.0, "0")])
-    trades = [event for event in told(recording(tmp_path)) if isinstance(event, TradeSeen)]
+    trades = [event for event in recording(tmp_path).events() if isinstance(event, TradeSeen)]
     assert [(event.at_ms, event.price) for event in trades] == [(4, 2.0), (9, 2.5), (9, 3.0)]
     write(tmp_path / "A-USDT_trades_3.csv", TRADE, [(8, 1, 3.0, 1.0, "0")])
     with pytest.raises(DataInvalid, match="overlaps with"):
@@ -110,7 +106,7 @@ def test_what_was_recorded_is_counted_within_the_window(tmp_path: Path) -> None:
     whole, part = recording(tmp_path), recording(tmp_path, from_ms=3, to_ms=7)
     assert (whole.symbols, whole.rows, whole.first_ms, whole.last_ms) == (("A/USDT", "B/USDT"), 25, 0, 19)
     assert (part.rows, part.first_ms, part.last_ms) == (6, 3, 6)
-    assert {event.at_ms for event in told(part)} == {3, 4, 5, 6}
+    assert {event.at_ms for event in part.events()} == {3, 4, 5, 6}
     with pytest.raises(DataInvalid, match="no row lies in the time asked for"):
         recording(tmp_path, from_ms=100)
 
@@ -126,7 +122,7 @@ def test_all_symbols_are_merged_in_time_order(tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("merged")
     for index, held in enumerate(times):
         write(folder / f"S{index}-USDT_trades.csv", TRADE, [(at, n, 2.0, 1.0, "0") for n, at in enumerate(held)])
-    events = told(recording(folder))
+    events = list(recording(folder).events())
     assert all(before.at_ms <= after.at_ms for before, after in pairwise(events))
     assert len(events) == 2 * sum(map(len, times))
 
@@ -135,5 +131,4 @@ def test_load_takes_a_recording_for_what_its_columns_say(tmp_path: Path) -> None
     write(tmp_path / "A-USDT_anything.csv", QUOTE, [(4, 10.0, 1.0, 10.1, 2.0)])
     loaded = load(tmp_path, None, "USDT", None, None, RecordedFeed())
     assert isinstance(loaded, EventRecording)
-    events: list[Event] = list(loaded.events())
-    assert events == [QuoteSeen("A/USDT", 10.0, 10.1, 1.0, 2.0, 4)]
+    assert list(loaded.events()) == [QuoteSeen("A/USDT", 10.0, 10.1, 1.0, 2.0, 4)]

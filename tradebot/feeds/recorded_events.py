@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tradebot.config.sections.feed import RecordedFeed
 from tradebot.domain.errors import DataInvalid
-from tradebot.domain.events import BookSeen, Event, QuoteSeen, TradeSeen
+from tradebot.domain.events import BookSeen, QuoteSeen, TradeSeen
 from tradebot.domain.market import Instrument, instrument_from_price
 from tradebot.domain.numbers import BPS
 from tradebot.feeds.depth import DepthBook

@@ -16,12 +16,15 @@ from heapq import heapify, heapreplace
 from random import Random
 
 from tradebot.config.sections.feed import SyntheticFeed
-from tradebot.domain.events import BookSeen, Event, QuoteSeen, TradeSeen
+from tradebot.domain.events import BookSeen, QuoteSeen, TradeSeen
 from tradebot.domain.market import Instrument, instrument_from_price
 from tradebot.domain.numbers import BPS
 from tradebot.feeds.synthetic_path import PricePath
 
-UPDATE, TRADE = 0, 1
+Happened = QuoteSeen | BookSeen | TradeSeen
+"""What a synthetic market tells."""
+
+_UPDATE, _TRADE = 0, 1
 
 _TRADE_SHARE = 0.2
 """The largest trade, as a share of the typical size at the best price; most are far smaller."""
@@ -39,9 +42,9 @@ class SyntheticMarket:
         self.symbols = tuple(symbols) or synthetic_symbols(settings, quote)
         self.seed = seed
         self._books = [_SymbolMarket(settings, symbol, seed, start_ms) for symbol in self.symbols]
-        self._waits = {UPDATE: 1000.0 / settings.updates_per_s}
+        self._waits = {_UPDATE: 1000.0 / settings.updates_per_s}
         if settings.trades_per_s:
-            self._waits[TRADE] = 1000.0 / settings.trades_per_s
+            self._waits[_TRADE] = 1000.0 / settings.trades_per_s
         self._due = [
             (start_ms + book.rng.random() * wait, index, kind)
             for index, book in enumerate(self._books)
@@ -62,15 +65,15 @@ class SyntheticMarket:
         """When the next event happens."""
         return int(self._due[0][0])
 
-    def next_events(self, until_ms: int) -> list[Event]:
+    def next_events(self, until_ms: int) -> list[Happened]:
         """Return what happens up to and including `until_ms`, in time order; each event is returned once."""
-        happened: list[Event] = []
+        happened: list[Happened] = []
         due = self._due
         end = until_ms + 1
         while due[0][0] < end:
             when, index, kind = due[0]
             book = self._books[index]
-            if kind == UPDATE:
+            if kind == _UPDATE:
                 book.update(when, happened)
             else:
                 book.trade(when, happened)
@@ -116,7 +119,7 @@ class _SymbolMarket:
             self._symbol, round(path.scale, path.decimals), decimals=path.decimals, min_notional=min_notional
         )
 
-    def update(self, when: float, happened: list[Event]) -> None:
+    def update(self, when: float, happened: list[Happened]) -> None:
         """Append the book and the quote of a moment. Prices are whole ticks, sizes whole lots."""
         draw, unit = self.rng.random, self._unit
         price, width = self._path.at(when)
@@ -147,7 +150,7 @@ class _SymbolMarket:
         bid_size, ask_size = (int(bid_lots) + 1) / self._lots, (int(ask_lots) + 1) / self._lots
         happened.append(QuoteSeen(self._symbol, self._bid, self._ask, bid_size, ask_size, now))
 
-    def trade(self, when: float, happened: list[Event]) -> None:
+    def trade(self, when: float, happened: list[Happened]) -> None:
         """Append a trade at the prices last shown; before the first of them nothing can trade."""
         if not self._bid:
             return
