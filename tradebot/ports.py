@@ -91,7 +91,7 @@ class Recorder(Protocol):
     """Who is told of facts: logs and metrics."""
 
     def record(self, facts: Sequence[Fact], now_ms: int, last_seq: int = 0) -> None:
-        """Tell `facts`; never blocks and never raises. `last_seq` is the journal's seq of the last one, 0 if unknown."""
+        """Tell `facts`; never blocks and never raises. `last_seq` is the seq of the last one, 0 if unknown."""
         ...
 
 

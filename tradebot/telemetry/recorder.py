@@ -1,0 +1,115 @@
+"""How are facts told to logs and metrics? Asked by the shell after each cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from tradebot.domain.facts import (
+    CATALOGUE,
+    Fact,
+    IntentEnded,
+    IntentOpened,
+    IntentStale,
+    OrderAccepted,
+    OrderDone,
+    OrderFilled,
+    OrderSent,
+    PositionClosed,
+    ProfileTaken,
+)
+from tradebot.domain.numbers import ZERO
+from tradebot.domain.orders import Side
+from tradebot.telemetry.logs import LogPipeline
+from tradebot.telemetry.metrics import Metrics
+from tradebot.telemetry.words import fact_words, placed_words
+
+_LABELS = ("symbol", "side", "code", "outcome", "gate")
+
+_LABELS_OF: dict[type[Fact], tuple[str, ...]] = {
+    kind: tuple(label for label in _LABELS if label in kind.__struct_fields__) for kind in CATALOGUE
+}
+
+
+class FactRecorder:
+    """Tells every fact as one record of its own stream, and counts it. Implements `ports.Recorder`.
+
+    A sent order is told twice: in the order audit, and in the system log in the words that operators' scripts look for.
+    """
+
+    def __init__(self, log: LogPipeline, metrics: Metrics) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._buys: set[int] = set()
+        self._sells: set[int] = set()
+        self._pnl = ZERO
+        self._fees = ZERO
+        metrics.declare(*sorted({kind.metric for kind in CATALOGUE if kind.metric} | {"orders_filled"}))
+        self._gauge_intents()
+
+    def restore(self, buys: Iterable[int], sells: Iterable[int]) -> None:
+        """Begin with these intents (their ids) pending, as recovery found them."""
+        self._buys, self._sells = set(buys), set(sells)
+        self._gauge_intents()
+
+    def record(self, facts: Sequence[Fact], now_ms: int, last_seq: int = 0) -> None:
+        """Tell `facts`; never blocks and never raises. `last_seq` is the seq of the last one, 0 if unknown."""
+        seq = last_seq - len(facts)
+        for fact in facts:
+            seq += 1
+            self._count(fact)
+            kind = type(fact)
+            extra: dict[str, int] = {"seq": seq} if last_seq else {}
+            if isinstance(fact, IntentOpened | IntentEnded):
+                extra["pending_buy_intents"] = len(self._buys)
+            self._log.emit_later(now_ms, kind.stream, kind.level, kind.event_type, fact_words, fact, **extra)
+            if isinstance(fact, OrderSent):
+                self._log.emit_later(now_ms, "system", "INFO", "ORDER_PLACED", placed_words, fact)
+            elif isinstance(fact, ProfileTaken):
+                self._log.set_generation(fact.generation)
+
+    def _count(self, fact: Fact) -> None:
+        kind = type(fact)
+        metrics = self._metrics
+        if kind.metric:
+            metrics.count(kind.metric, **{label: str(getattr(fact, label)) for label in _LABELS_OF[kind]})
+        match fact:
+            case OrderAccepted():
+                metrics.observe("order_ack_latency_ms", fact.latency_ms)
+            case OrderFilled():
+                metrics.observe("fill_latency_ms", fact.latency_ms)
+            case OrderDone(outcome="filled"):
+                metrics.count("orders_filled", symbol=fact.symbol, side=fact.side.value)
+            case IntentStale():
+                metrics.observe("intent_stale_age_ms", fact.age_ms)
+            case IntentOpened():
+                (self._buys if fact.side is Side.BUY else self._sells).add(fact.intent_id)
+                self._gauge_intents()
+            case IntentEnded():
+                (self._buys if fact.side is Side.BUY else self._sells).discard(fact.intent_id)
+                metrics.observe("intent_age_ms", fact.age_ms)
+                self._gauge_intents()
+            case PositionClosed():
+                self._book(fact.pnl, fact.fees)
+            case _:
+                pass
+
+    def _gauge_intents(self) -> None:
+        pending = len(self._buys) + len(self._sells)
+        self._metrics.gauge("pending_buy_intents", len(self._buys))
+        self._metrics.gauge("pending_intents", pending)
+        self._metrics.peak("pending_intents_max", pending)
+
+    def _book(self, pnl: Decimal, fees: Decimal) -> None:
+        self._pnl += pnl
+        self._fees += fees
+        self._metrics.gauge("session_pnl_quote", self._pnl)
+        self._metrics.gauge("session_fees_quote", self._fees)
+        self._metrics.count("trades_won" if pnl > 0 else "trades_lost")
+
+
+class NoRecorder:
+    """Facts are told to nobody: a simulated run whose journal is all that is asked of it."""
+
+    def record(self, facts: Sequence[Fact], now_ms: int, last_seq: int = 0) -> None:
+        """Tell nothing."""

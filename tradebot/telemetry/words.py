@@ -1,0 +1,156 @@
+"""How is each fact said in a line that a trader reads? Asked by the recorder, in the log's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from tradebot.domain import facts as f
+from tradebot.domain.numbers import plain
+from tradebot.domain.orders import OrderType
+
+_F = TypeVar("_F", bound=f.Fact)
+
+_SAID: dict[type[f.Fact], Callable[[Any], str]] = {}
+
+
+def fact_words(fact: f.Fact) -> tuple[str, dict[str, Any]]:
+    """Return a fact's message and the fields of its record; the venue's own words stand in `venue_message`."""
+    fields = msgspec.structs.asdict(fact)
+    if "message" in fields:
+        fields["venue_message"] = fields.pop("message")
+    return _SAID[type(fact)](fact), fields
+
+
+def placed_words(fact: f.OrderSent) -> tuple[str, dict[str, Any]]:
+    """Return the message that operators' scripts look for ("IOC order placed"), with the wait used as `timeout_ms`."""
+    kind = "MARKET" if fact.type is OrderType.MARKET else fact.tif.value
+    return f"{kind} order placed", {
+        "client_id": fact.client_id,
+        "symbol": fact.symbol,
+        "side": fact.side,
+        "type": fact.type,
+        "tif": fact.tif,
+        "timeout_ms": fact.wait_ms,
+    }
+
+
+def said() -> frozenset[type[f.Fact]]:
+    """Return the kinds of fact that have words."""
+    return frozenset(_SAID)
+
+
+def _says(kind: type[_F], words: Callable[[_F], str]) -> None:
+    _SAID[kind] = cast("Callable[[Any], str]", words)
+
+
+def _number(value: float | Decimal) -> str:
+    return plain(value) if isinstance(value, Decimal) else f"{value:.10g}"
+
+
+def _below(price: float, anchor: float) -> str:
+    return f"{(1 - price / anchor) * 100:.2f} %" if anchor else "an unknown part"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _seconds(ms: int) -> str:
+    return f"{ms / 1000:g} s"
+
+
+def _size(fact: f.OrderPlanned) -> str:
+    amount = f"{_number(fact.amount)}" if fact.amount else f"for {_number(fact.quote_amount)} quote"
+    return f"{amount} at {_number(fact.price)}" if fact.price else f"{amount} at market"
+
+
+_says(f.RunOpened, lambda x: f"Run {x.run} began, generation {x.generation}")
+_says(f.ProfileTaken, lambda x: f"Generation {x.generation} of the profile is in force")
+_says(f.AccountOpened, lambda x: f"The ledger begins with {_number(x.amount)} {x.asset}")
+_says(f.BalanceRefreshed, lambda x: f"Balance {_number(x.total)} {x.asset}")
+_says(f.BalanceRefreshFailed, lambda x: f"Balance not told: {x.cause}; the last known one stands")
+_says(
+    f.RecoveryPlanned,
+    lambda x: (
+        f"Restored {len(x.positions)} positions, {x.intents} intents, {len(x.orders)} orders;"
+        f" asking the venue for: {_listed(x.orders)}"
+    ),
+)
+_says(
+    f.RecoveryCompleted,
+    lambda x: (
+        f"Reconciled with the venue: {x.orders_open} orders open, {x.positions} positions,"
+        f" {x.fills_adopted} fills adopted; trading is allowed"
+    ),
+)
+_says(f.EntriesClosed, lambda x: f"No new buys: {x.reason}")
+_says(
+    f.BuyBlocked,
+    lambda x: (
+        f"{x.symbol} at {_number(x.price)}, {_below(x.price, x.anchor)} below its anchor {_number(x.anchor)},"
+        f" not bought: {x.gate} is {x.value}, limit {x.limit}"
+    ),
+)
+_says(f.IntentOpened, lambda x: f"Intent {x.intent_id}: {x.side.value} {x.symbol}, {x.reason}")
+_says(
+    f.StepSkipped,
+    lambda x: f"Intent {x.intent_id} {x.symbol}: step {x.step} skipped, {x.guard} is {x.value}, limit {x.limit}",
+)
+_says(
+    f.IntentStale,
+    lambda x: (
+        f"Intent {x.intent_id} {x.symbol} is {_seconds(x.age_ms)} old, order {x.order_state or 'none'}: {x.action}"
+    ),
+)
+_says(
+    f.IntentEnded,
+    lambda x: (
+        f"Intent {x.intent_id} {x.symbol} {x.outcome} ({x.reason}):"
+        f" {_number(x.filled)} for {_number(x.spent)} in {_seconds(x.age_ms)}"
+    ),
+)
+_says(f.OrderPlanned, lambda x: f"{x.client_id}: {x.side.value} {x.symbol} {_size(x)}, {x.tif.value}, step {x.step}")
+_says(f.OrderSent, lambda x: f"{x.client_id}: sent, a fill is awaited {_seconds(x.wait_ms)}")
+_says(f.OrderNeverSent, lambda x: f"{x.client_id}: never sent, {x.reason}")
+_says(f.OrderAccepted, lambda x: f"{x.client_id}: accepted as {x.venue_id} after {x.latency_ms} ms")
+_says(f.OrderRejected, lambda x: f"{x.client_id}: {x.side.value} {x.symbol} rejected, {x.code} {x.message}")
+_says(
+    f.OrderFilled,
+    lambda x: (
+        f"{x.client_id}: {x.side.value} {_number(x.amount)} {x.symbol} filled at {_number(x.price)},"
+        f" fee {_number(x.fee)} {x.fee_asset}"
+    ),
+)
+_says(f.OrderDone, lambda x: f"{x.client_id}: {x.outcome}, {_number(x.filled)} filled ({x.reason or 'complete'})")
+_says(
+    f.OrderWaitEnded,
+    lambda x: f"{x.client_id}: {x.tif.value} not filled within {_seconds(x.wait_ms)}, cancelled and verified",
+)
+_says(f.CancelAsked, lambda x: f"{x.client_id}: cancel asked, {x.reason}")
+_says(f.CancelFailed, lambda x: f"{x.client_id}: cancel refused, {x.code} {x.message}; the order is queried")
+_says(
+    f.OrderBecameUnknown,
+    lambda x: f"{x.client_id}: outcome of {x.request} unknown ({x.cause}); its budget stays reserved",
+)
+_says(f.OrderSeen, lambda x: f"{x.client_id}: open at the venue as {x.venue_id}, {_number(x.filled)} filled")
+_says(
+    f.StrayFillSeen,
+    lambda x: (
+        f"{x.client_id}: fill {x.trade_id} of {_number(x.amount)} {x.symbol} at {_number(x.price)}"
+        " belongs to no order of this journal; not booked"
+    ),
+)
+_says(f.PositionOpened, lambda x: f"{x.symbol}: position of {_number(x.amount)} at {_number(x.entry_price)}")
+_says(f.TrailingArmed, lambda x: f"{x.symbol}: trailing stop armed at {_number(x.price)}")
+_says(
+    f.PositionClosed,
+    lambda x: (
+        f"{x.symbol}: closed by {x.reason}, {_number(x.entry_price)} → {_number(x.exit_price)},"
+        f" PnL {'+' if x.pnl >= 0 else ''}{_number(x.pnl)} quote"
+    ),
+)
+_says(f.StaleDataSeen, lambda x: f"{len(x.symbols)} symbols have stale prices and are not bought: {_listed(x.symbols)}")
