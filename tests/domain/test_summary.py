@@ -182,6 +182,22 @@ def test_marking_by_prices_values_what_is_held() -> None:
     assert tally.mark_prices(story.now, {}) == pytest.approx(1000.0)
 
 
+def test_dust_of_a_closed_trade_counts_in_the_equity_and_is_no_position() -> None:
+    story = Story()
+    story.filled_intent(SYMBOL, BUY, "100", "1", "0.001", fee_asset="AAA")
+    story.filled_intent(SYMBOL, SELL, "110", "0.99")
+    story.closed(SYMBOL, cost="100", proceeds="108.9", amount="0.99")
+    tally = tallied(story)
+    assert tally.mark_prices(story.now, {SYMBOL: 500.0}) == pytest.approx(1008.9 + 0.009 * 110)
+    summary = tally.summary()
+    assert summary.positions_held == 0
+    assert summary.held_value_quote == D("0.99")
+    assert summary.held_cost_quote == 0
+    assert summary.conservation_error == 0
+    story.filled_intent(SYMBOL, BUY, "100", "1")
+    assert tallied(story).mark_prices(story.now, {SYMBOL: 500.0}) == pytest.approx(908.9 + 1.009 * 500)
+
+
 def test_balances_that_differ_by_the_last_unit_are_told() -> None:
     story = Story()
     story.filled_intent(SYMBOL, BUY, "100", "2", "0.002", fee_asset="AAA")

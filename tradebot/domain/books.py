@@ -58,6 +58,7 @@ class Books:
         self.fees_quote = ZERO
         self._cash_rough = 0.0
         self._held_rough: dict[str, float] = {}
+        self._dust_rough: dict[str, float] = {}  # what closed trades left, valued at their last fill
 
     def open(self, asset: str, amount: Decimal) -> None:
         """Begin (or begin again) with `amount` of the quote `asset`."""
@@ -89,6 +90,7 @@ class Books:
         held.last_price = fact.price
         self.fees_quote = EXACT.add(self.fees_quote, fee)
         self._cash_rough = float(self.cash)
+        self._dust_rough.pop(fact.symbol, None)
         if held.amount:
             self._held_rough[fact.symbol] = float(held.amount)
         else:
@@ -111,14 +113,17 @@ class Books:
             return ZERO
         pnl = EXACT.subtract(held.proceeds, held.cost)
         held.cost = held.proceeds = held.bought = ZERO
+        dust = self._held_rough.pop(fact.symbol, None)
+        if dust is not None:
+            self._dust_rough[fact.symbol] = dust * float(held.last_price)
         return pnl
 
     def equity(self, prices: Mapping[str, float] | None = None) -> tuple[float, float]:
         """Return (cash and holdings, holdings alone) in quote, as floats.
 
-        A symbol that `prices` does not hold is valued at its last fill's price.
+        A symbol that `prices` does not hold, and dust, are valued at their last fill's price.
         """
-        invested = 0.0
+        invested = sum(self._dust_rough.values())
         for symbol, amount in self._held_rough.items():
             price = prices.get(symbol) if prices is not None else None
             invested += amount * (float(self.holdings[symbol].last_price) if price is None else price)

@@ -97,11 +97,14 @@ def _figures(summary: Summary) -> str:
 
 
 def _held_words(summary: Summary) -> str:
-    if not summary.positions_held:
+    positions = summary.positions_held
+    if not summary.held_value_quote:
         return "nothing held"
-    noun = "position" if summary.positions_held == 1 else "positions"
-    worth, cost = money(summary.held_value_quote), money(summary.held_cost_quote)
-    return f"{summary.positions_held} {noun} worth {worth} that cost {cost}"
+    if not positions:
+        return "dust of closed trades"
+    dust = any(row.held and not row.held_cost for row in summary.symbols)
+    what = f"{positions} {'position' if positions == 1 else 'positions'}{' and dust' if dust else ''}"
+    return f"{what} worth {money(summary.held_value_quote)} that cost {money(summary.held_cost_quote)}"
 
 
 def _conserved(summary: Summary) -> tuple[str, str]:
