@@ -62,7 +62,13 @@ class CandleGate:
             symbol.anchor.record_candle(shape, candle)
         symbol.bid, symbol.ask, symbol.seen_ms = close * shape.down, close * shape.up, candle[0] + shape.times[2]
 
-    def skip(self, symbol: SymbolState, price: float, at_ms: int) -> None:
-        """Record one price of a held candle that passed before a common gate opened."""
-        if not self.closes_only:
-            symbol.anchor.record(self.shape.mid(price), 0.0, at_ms)
+    def pass_price(self, symbol: SymbolState, price: float, at_ms: int, volume: float, *, closes: bool) -> bool:
+        """Take one price of a candle that is walked, if it lies inside the band; return whether it was taken."""
+        shape = self.shape
+        bid, ask = price * shape.down, price * shape.up
+        if closes or not self.closes_only:
+            if not self.on or bid <= symbol.lo or ask >= symbol.hi or at_ms >= symbol.wake_ms:
+                return False
+            symbol.anchor.record((bid + ask) * 0.5, volume, at_ms)
+        symbol.bid, symbol.ask, symbol.seen_ms = bid, ask, at_ms
+        return True

@@ -96,6 +96,8 @@ class Desk:
         self.blocked: list[SymbolState] = []
         self._deadlines: list[tuple[int, int, str, str]] = []
         self._deadline_count = 0
+        self.next_due_ms = NEVER
+        """The earliest deadline."""
 
     def emit(self, fact: Fact) -> None:
         """Tell a fact: the state changes by it at once; a change of a common gate wakes the symbols it held back."""
@@ -126,15 +128,12 @@ class Desk:
         """Set a deadline; it comes once, as (kind, key)."""
         self._deadline_count += 1
         heapq.heappush(self._deadlines, (due_ms, self._deadline_count, kind, key))
-
-    @property
-    def next_due_ms(self) -> int:
-        """The earliest deadline, NEVER where there is none."""
-        return self._deadlines[0][0] if self._deadlines else NEVER
+        self.next_due_ms = self._deadlines[0][0]
 
     def due(self, now_ms: int) -> tuple[str, str] | None:
         """Take the earliest deadline that has come."""
         if self._deadlines and self._deadlines[0][0] <= now_ms:
             _, _, kind, key = heapq.heappop(self._deadlines)
+            self.next_due_ms = self._deadlines[0][0] if self._deadlines else NEVER
             return kind, key
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -32,6 +33,9 @@ from tradebot.venues.paper import PaperVenue
 BATCH_ROWS = 50_000
 """Candles held as tuples at a time: a bound on memory, of no consequence for the outcome."""
 
+LAST_POINT = 3
+"""Of a candle's four prices, the close."""
+
 Progress = Callable[[int, int], None]
 """Told (candles or events done, of how many; 0 where nobody knows)."""
 
@@ -47,10 +51,14 @@ class BidPrices(Mapping[str, float]):
 
     def __getitem__(self, symbol: str) -> float:
         """Return the last bid of `symbol`. Raises KeyError where none was seen."""
-        bid = self._symbols[symbol].bid
-        if not bid:
-            raise KeyError(symbol)
-        return bid
+        if bid := self._symbols[symbol].bid:
+            return bid
+        raise KeyError(symbol)
+
+    def get(self, symbol: str, default: Any = None) -> Any:
+        """Return the last bid of `symbol`, `default` where none was seen."""
+        state = self._symbols.get(symbol)
+        return default if state is None else state.bid or default
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the symbols that have a price."""
@@ -80,6 +88,7 @@ class Simulation:
 
     def __init__(self, engine: Engine, venue: PaperVenue, journal: Journal, recorder: Recorder, mark: Mark) -> None:
         self.engine = engine
+        self._desk = engine.desk
         self.venue = venue
         self.mark = mark
         self.prices = BidPrices(engine.symbols)
@@ -96,7 +105,7 @@ class Simulation:
     @property
     def next_due_ms(self) -> int:
         """The time of the earliest answer or deadline."""
-        due_ms = min(self.engine.next_due_ms, self.venue.next_due_ms)
+        due_ms = min(self._desk.next_due_ms, self.venue.next_due_ms)
         return min(due_ms, self._heap[0][0]) if self._heap else due_ms
 
     def feed(self, event: Event, now_ms: int) -> None:
@@ -111,7 +120,7 @@ class Simulation:
         heap = self._heap
         while True:
             answer_ms = heap[0][0] if heap else until_ms + 1
-            deadline_ms = self.engine.next_due_ms
+            deadline_ms = self._desk.next_due_ms
             venue_ms = self.venue.next_due_ms
             if venue_ms <= until_ms and venue_ms <= answer_ms and venue_ms <= deadline_ms:
                 self._queue(self.venue.advance(venue_ms))
@@ -139,15 +148,16 @@ class Simulation:
 
 
 class _Walk:
-    """A candle that is walked price by price."""
+    """A candle that is walked price by price. A held one only passes, as long as no common gate opens."""
 
-    __slots__ = ("candle", "quotes", "symbol", "walking")
+    __slots__ = ("candle", "prices", "quotes", "symbol", "walking")
 
-    def __init__(self, symbol: SymbolState, candle: Candle, quotes: Sequence[QuoteSeen], *, walking: bool) -> None:
+    def __init__(self, symbol: SymbolState, candle: Candle, *, walking: bool) -> None:
         self.symbol = symbol
         self.candle = candle
-        self.quotes = quotes
-        self.walking = walking  # False while held: it only passes as long as no common gate opens
+        self.prices = (candle[2], candle[4], candle[3], candle[5])
+        self.quotes: Sequence[QuoteSeen] = ()
+        self.walking = walking
 
 
 class CandleRun:
@@ -210,35 +220,48 @@ class CandleRun:
             simulation.mark(close_ms, simulation.prices)
 
     def _walk(self, open_ms: int, walk: list[Candle], held: list[Candle]) -> None:
+        """Walk the candles of one interval side by side: all opens, all lows, all highs, all closes."""
         simulation = self.simulation
-        paths = [self._path(candle, walking=True) for candle in walk]
-        paths += [self._path(candle, walking=False) for candle in held]
-        paths.sort(key=lambda path: path.candle[1])
+        symbols = self.gate.symbols
+        paths = [_Walk(symbols[candle[1]], candle, walking=True) for candle in walk]
+        if held:
+            paths += [_Walk(symbols[candle[1]], candle, walking=False) for candle in held]
+            paths.sort(key=lambda path: path.candle[1])
         for point, offset in enumerate((0, *self.shape.times)):
             now_ms = open_ms + offset
             if simulation.next_due_ms <= now_ms:
                 simulation.run_until(now_ms)
             for path in paths:
-                if not path.walking and not path.symbol.blocked:
-                    self._release(path, point)
                 if path.walking:
-                    simulation.market(path.quotes[point], path.symbol.symbol, now_ms)
+                    self._step(path, point, now_ms)
+                elif not path.symbol.blocked:
+                    self._release(path, point)
+                    self._step(path, point, now_ms)
         for path in paths:
             if not path.walking:
                 self.gate.take(path.symbol, path.candle)
 
-    def _path(self, candle: Candle, *, walking: bool) -> _Walk:
-        symbol = self.gate.symbols[candle[1]]
-        quotes = self.quotes.quotes(symbol.symbol, candle, self.recording.interval_ms)
-        return _Walk(symbol, candle, quotes, walking=walking)
+    def _step(self, path: _Walk, point: int, now_ms: int) -> None:
+        """Let one price of a candle happen; where nothing waits for it and the band holds it, it only passes."""
+        simulation = self.simulation
+        symbol = path.symbol
+        closes = point == LAST_POINT
+        if not simulation.venue.watches(symbol.symbol) and self.gate.pass_price(
+            symbol, path.prices[point], now_ms, path.candle[6] if closes else 0.0, closes=closes
+        ):
+            return
+        if not path.quotes:
+            path.quotes = self.quotes.quotes(symbol.symbol, path.candle, self.recording.interval_ms)
+        simulation.market(path.quotes[point], symbol.symbol, now_ms)
 
     def _release(self, path: _Walk, point: int) -> None:
         """Begin to walk a held candle at `point`: a common gate has opened. Its earlier prices changed nothing."""
         path.walking = True
-        open_ms, _, open_, high, low, _, _ = path.candle
-        passed = ((open_, 0), (low, self.shape.times[0]), (high, self.shape.times[1]))
-        for price, offset in passed[:point]:
-            self.gate.skip(path.symbol, price, open_ms + offset)
+        if self.gate.closes_only:
+            return
+        open_ms, anchor = path.candle[0], path.symbol.anchor
+        for price, offset in zip(path.prices[:point], (0, *self.shape.times), strict=False):
+            anchor.record(self.shape.mid(price), 0.0, open_ms + offset)
 
 
 class ReplayResult(Struct, frozen=True):
