@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import pytest
 
 from tests.oracle.market import FEE, MINUTE_MS, T0_MS, Expected
 
@@ -42,6 +47,20 @@ def replay(profile: str, data: Path, tmp: Path, *words: str, timeout_s: float = 
     return told
 
 
+def published() -> ModuleType:
+    """Return the reference's own module, which stands beside the checkout; skip the test where it does not."""
+    path = ROOT / "../shared/work/the_work.py"
+    if not path.is_file():
+        pytest.skip("no reference beside this checkout (../shared/work/the_work.py)")
+    pytest.importorskip("numpy")
+    spec = importlib.util.spec_from_file_location("the_work", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def trades_of(path: Path) -> dict[str, list[dict[str, str]]]:
     """Return the rows of a trades file by symbol, in the order of the file."""
     rows: dict[str, list[dict[str, str]]] = {}
@@ -53,8 +72,6 @@ def trades_of(path: Path) -> dict[str, list[dict[str, str]]]:
 
 def candle_of(time: str) -> int:
     """Return the number of the candle that opens exactly at `time`."""
-    from datetime import datetime
-
     offset = round(datetime.fromisoformat(time).timestamp() * 1000) - T0_MS
     number, rest = divmod(offset, MINUTE_MS)
     assert rest == 0, f"{time} is no candle's open"

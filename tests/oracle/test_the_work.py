@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from tests.oracle.market import Expected, expected, market, write_csv
-from tests.oracle.replaying import ROOT, assert_equal, replay, trades_of
+from tests.oracle.replaying import assert_equal, published, replay, trades_of
 
 CANDLES = 4_000
 
@@ -62,22 +60,8 @@ def test_the_same_replay_gives_the_same_journal(
     assert part["journal_sha256"] != told[0]["journal_sha256"]
 
 
-@pytest.fixture(scope="module")
-def the_work() -> ModuleType:
-    """Return the reference's own module, which stands beside the checkout; skip where it does not."""
-    path = ROOT / "../shared/work/the_work.py"
-    if not path.is_file():
-        pytest.skip("no reference beside this checkout (../shared/work/the_work.py)")
-    pytest.importorskip("numpy")
-    spec = importlib.util.spec_from_file_location("the_work", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_engine_makes_the_trades_of_the_published_reference(the_work: ModuleType, tmp_path: Path) -> None:
+def test_the_engine_makes_the_trades_of_the_published_reference(tmp_path: Path) -> None:
+    the_work = published()
     length, wanted = 20_000, {}
     data = tmp_path / "data"
     data.mkdir()
