@@ -20,13 +20,13 @@ def run(args: argparse.Namespace) -> int:
     from tradebot.config.template import template
 
     path = Path(args.file)
+    if path.exists() and not args.force:
+        print(f"tradebot: {path} is there already; `tradebot init --force {path}` replaces it", file=sys.stderr)
+        return 1
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w" if args.force else "x", encoding="utf-8") as file:
             file.write(template())
-    except FileExistsError:
-        print(f"tradebot: {path} is there already; `tradebot init --force {path}` replaces it", file=sys.stderr)
-        return 1
     except OSError as error:
         print(f"tradebot: {path} cannot be written: {error.strerror}", file=sys.stderr)
         return 1

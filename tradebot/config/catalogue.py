@@ -107,7 +107,7 @@ def find(path: Path) -> Setting | None:
         if found is None:
             return None
         table = found.table
-        inside = found.kind in ("named", "tables")
+        inside = found.kind in ("named", "tables", "texts")
     return found
 
 
@@ -133,6 +133,8 @@ def wanted(setting: Setting) -> str:
         words += f" {limits}"
     if setting.form:
         words += f" of {setting.form}"
+    if setting.table is not None and setting.kind != "named":
+        words += f" with the keys {', '.join(setting.table.model_fields)}"
     if setting.unit:
         words += f" ({setting.unit})"
     if setting.unset:
@@ -147,7 +149,7 @@ def bounds(setting: Setting) -> str:
         return f"from {ge} to {le}"
     if ge is not None and lt is None:
         return f"not below {ge}"
-    low = f"at least {ge}" if ge is not None else f"above {gt}" if gt is not None else ""
+    low = f"of at least {ge}" if ge is not None else f"above {gt}" if gt is not None else ""
     high = f"at most {le}" if le is not None else f"below {lt}" if lt is not None else ""
     return " and ".join(filter(None, (low, high)))
 

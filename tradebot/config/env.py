@@ -93,9 +93,10 @@ def _symbol(part: str) -> str:
 def _unknown(variable: str, part: str) -> Fault:
     if secret(part):
         return _fault(variable, f"no setting is a secret: {BELONGS}")
-    known = [variable_of(path) for path, _ in walk() if NAME not in path and not any("[]" in word for word in path)]
-    near = get_close_matches(variable.upper(), known, 1, 0.6)
-    hint = f"; did you mean {near[0]}?" if near else f"; after {PREFIX} come a table and a key, parted by __"
+    fixed = [path for path, _ in walk() if NAME not in path and not any("[]" in word for word in path)]
+    known = [variable_of(path).removeprefix(PREFIX) for path in fixed]
+    near = get_close_matches(variable.upper().removeprefix(PREFIX), known, 1, 0.6)
+    hint = f"; did you mean {PREFIX}{near[0]}?" if near else f"; after {PREFIX} come a table and a key, parted by __"
     return _fault(variable, f"names no setting{hint}")
 
 

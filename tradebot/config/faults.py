@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from datetime import date, time
 from decimal import Decimal
+from math import isfinite
 
 from msgspec import Struct
 
@@ -67,7 +68,9 @@ def shown(value: object) -> str:
         case Decimal():
             if not value.is_finite():
                 return str(value).lower().replace("infinity", "inf")
-            return plain(value) if abs(value.adjusted()) <= _SHOWN_CHARACTERS else str(value)
+            return f"{value:f}" if abs(value.adjusted()) <= _SHOWN_CHARACTERS else str(value)
+        case float():
+            return plain(Decimal(repr(value))) if isfinite(value) else str(value)
         case dict():
             return "a table"
         case list() | tuple():

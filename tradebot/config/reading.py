@@ -14,6 +14,9 @@ from tradebot.config.positions import Positions, positions
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
+_AFTER_VALUE = "Expected newline or end of document after a statement"
+_KEY_PART = "Invalid initial character for a key part"
+
 _SAID: tuple[tuple[str, str], ...] = (
     (r"Invalid statement", "a line is `key = value`, `[table]` or a comment that begins with #"),
     (r"Expected '=' after a key.*", "a key must be followed by = and its value"),
@@ -28,9 +31,9 @@ _SAID: tuple[tuple[str, str], ...] = (
     (r"Unclosed array", "an array that is begun with [ must end with ]"),
     (r"Unclosed inline table", "a table that is begun with { must end with } on the same line"),
     (r"Unterminated string|Expected \".*\"|Illegal character '\\n'", "a text must end with its quote on its own line"),
-    (r"Expected newline or end of document after a statement", "one line holds one `key = value`"),
-    (r"Invalid initial character for a key part", "a key is made of letters, digits, _ and -, or stands in quotes"),
-    (r"Unescaped '\\' in a string", "a backslash in a text is written \\\\"),
+    (_AFTER_VALUE, "one line holds one `key = value`"),
+    (_KEY_PART, "a key is made of letters, digits, _ and -, or stands in quotes"),
+    (r"Unescaped '\\' in a string", "a backslash in a text is written \\\\, or the text stands in single quotes"),
 )
 
 
@@ -71,11 +74,21 @@ def _syntax(path: str, text: str, error: str) -> Fault:
     else:
         lines = text.split("\n")
         line, column = len(lines), len(lines[-1]) + 1
-    return Fault(path, line, column, "", f"not TOML: {_in_words(said)}")
+    here = text.split("\n")[line - 1][column - 1 :].lstrip()
+    return Fault(path, line, column, "", f"not TOML: {_in_words(said, here)}")
 
 
-def _in_words(said: str) -> str:
-    """Return the parser's complaint in our words; one without words of ours stands as it is."""
+def _in_words(said: str, here: str) -> str:
+    """Return the parser's complaint in our words; one without words of ours stands as it is.
+
+    `here` is the rest of the line from the place complained about, by which a few mistakes are known.
+    """
+    if said == _AFTER_VALUE and here.startswith(","):
+        return "a number has a point and no comma: 1.5 or 10_000"
+    if said == _AFTER_VALUE and re.match(r"[A-Za-z%]+\s*(#|$)", here):
+        return "a number stands without its unit, which is in the key's name"
+    if said == _KEY_PART and here[:1] in ("", "}"):
+        return "a table in braces ends with } on its own line, without a comma before it"
     for pattern, words in _SAID:
         found = re.fullmatch(pattern, said)
         if found:

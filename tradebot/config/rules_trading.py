@@ -132,10 +132,11 @@ def _fees(profile: Profile) -> Iterator[Breach]:
     exits, paper = profile.exits, profile.venue.paper
     both = 2 * paper.taker_fee_bps
     if exits.take_profit_bps is not None and exits.take_profit_bps <= both:
-        relation = "is below" if exits.take_profit_bps < both else "only equals"
+        below = exits.take_profit_bps < both
+        relation, effect = ("is below", "would lose") if below else ("only equals", "would gain nothing")
         yield Breach.of(
             "exits.take_profit_bps",
-            f"{plain(exits.take_profit_bps)} {relation} two taker fees ({plain(both)} bps): every win would lose",
+            f"{plain(exits.take_profit_bps)} {relation} two taker fees ({plain(both)} bps): every win {effect}",
             FEE,
         )
     if paper.fee_in == "quote" and profile.budget.fee_reserve_bps < max(paper.taker_fee_bps, paper.maker_fee_bps):

@@ -66,7 +66,9 @@ def _optional(setting: Setting) -> bool:
 def _setting(name: str, setting: Setting, mute: str) -> Iterator[str]:
     yield f"\n# {setting.sentence}"
     yield f"# {about(setting)}"
-    if setting.kind == "tables":
+    if setting.kind == "tables" and setting.table is not None:
+        for inner, own in settings_of(setting.table).items():
+            yield f"#   {inner}: {own.sentence} ({wanted(own)})"
         yield f"{mute}{key(name)} = {block(setting.default)}"
     elif setting.required:
         yield f"{mute}{key(name)} = {_EXAMPLES[name]}"

@@ -86,7 +86,9 @@ def _unknown(path: Path) -> Complaint:
     homes = [place for place, _ in walk() if NAME not in place and not any("[]" in part for part in place)]
     own = [place for place in homes if place[-1] == key]
     if len(own) == 1:
-        return Complaint(path, f"unknown key; it belongs to [{dotted(own[0][:-1])}]", own[0])
+        home = find(own[0])
+        hint = f"it belongs to [{dotted(own[0][:-1])}]" if home and home.leaf else f"did you mean `{dotted(own[0])}`?"
+        return Complaint(path, f"unknown key; {hint}", own[0])
     cousins = {place[-1]: place for place in reversed(homes)}
     near = get_close_matches(str(key), cousins, 1, 0.8)
     if near:
@@ -114,12 +116,12 @@ def _refusal(error: ErrorDetails, setting: Setting | None) -> str:
     if kind == "string_too_short":
         return "is empty: a text is wanted"
     if kind in ("too_short", "too_long"):
-        return f"{_count(len(value))} here; {_lengths(setting)}"
+        return f"has {len(value) or 'no'} tables: from {setting.min_length or 0} to {setting.max_length} are allowed"
     if kind == "finite_number":
         return f"{shown(value)} is no quantity: {wanted(setting)} is allowed"
     if element or path[-1] != setting.name:
-        words = "a text in quotes" if setting.kind == "texts" else "a table"
-        return f"{shown(value)} is not {words}{_keys(setting) if setting.kind != 'texts' else ''}"
+        keys = ", ".join(settings_of(setting.table)) if setting.table is not None else ""
+        return f"{shown(value)} is not {f'a table with the keys {keys}' if keys else 'a text in quotes'}"
     return _wrong_type(value, setting)
 
 
@@ -148,7 +150,7 @@ def _wrong_type(value: Any, setting: Setting) -> str:
         return f"{given} is one text: write [{given}]"
     if setting.kind == "tables" and isinstance(value, dict):
         return "one table stands where an array of tables is wanted: write [[…]] or [{ … }]"
-    return f"{given} is not {wanted(setting)}{_keys(setting)}"
+    return f"{given} is not {wanted(setting)}"
 
 
 def _number(text: str) -> bool:
@@ -156,17 +158,3 @@ def _number(text: str) -> bool:
         return Decimal(text.strip()).is_finite()
     except InvalidOperation:
         return False
-
-
-def _keys(setting: Setting) -> str:
-    if setting.table is None or setting.kind == "named":
-        return ""
-    return f" with the keys {', '.join(settings_of(setting.table))}"
-
-
-def _count(items: int) -> str:
-    return "nothing is" if items == 0 else "1 is" if items == 1 else f"{items} are"
-
-
-def _lengths(setting: Setting) -> str:
-    return f"from {setting.min_length or 0} to {setting.max_length} are allowed"
