@@ -70,6 +70,17 @@ def test_a_missing_profile_is_told_with_the_nearest() -> None:
     ]
 
 
+def test_a_name_that_is_empty_is_told() -> None:
+    assert faults("") == ["profile: its name is empty"]
+
+
+def test_a_name_that_no_file_can_have_is_told() -> None:
+    write("p.toml", 'extends = "a\\u0000b"\n')
+    assert faults("p") == [
+        'p.toml:1:1: extends: "a\\u0000b" is not a file: write "base.toml" or ["base.toml", "more.toml"]'
+    ]
+
+
 def test_a_missing_base_is_told_at_its_name_with_the_nearest() -> None:
     write("profiles/base.toml", "")
     write("profiles/p.toml", '\nextends = ["base.toml", "bases.toml"]\n')
@@ -180,6 +191,11 @@ def test_a_rule_is_not_asked_about_a_value_that_is_in_doubt() -> None:
     assert len(faults("p")) == 1
 
 
-def test_a_file_that_may_not_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arrays_without_end_are_told() -> None:
+    write("p.toml", f"x = {'[' * 3000}{']' * 3000}\n")
+    assert faults("p") == ["p.toml:1:1: arrays or tables are nested too deeply"]
+
+
+def test_a_file_that_cannot_be_read_is_told() -> None:
     Path("p.toml").symlink_to("/proc/self/mem")
     assert faults("p") == ["p.toml: p.toml cannot be read: input/output error"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tradebot.config.catalogue import NAME, Setting, bounds, settings_of, walk
+from tradebot.config.catalogue import NAME, Setting, settings_of, walk
 from tradebot.config.env import nested
 from tradebot.config.profile import Profile
 from tradebot.config.wording import complaints, secret
@@ -87,11 +87,11 @@ def test_every_setting_has_a_sentence_and_every_pattern_words() -> None:
         assert setting.required or setting.default is not None or setting.unset, path
 
 
-def test_every_number_says_its_bounds() -> None:
-    unbounded = [
-        ".".join(path) for path, setting in walk() if setting.kind in ("whole", "number") and not bounds(setting)
-    ]
-    assert unbounded == []
+def test_every_number_is_bounded_below_and_above() -> None:
+    for path, setting in walk():
+        if setting.kind in ("whole", "number"):
+            assert (setting.ge is None) != (setting.gt is None), path
+            assert (setting.le is None) != (setting.lt is None), path
 
 
 def test_no_setting_is_taken_for_a_secret() -> None:

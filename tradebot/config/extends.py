@@ -40,6 +40,8 @@ def resolve(name_or_path: str) -> str:
 
     Raises `ProfileInvalid` where there is none.
     """
+    if not name_or_path:
+        raise ProfileInvalid([Fault("profile", 0, 0, "", "its name is empty")])
     tried = [name_or_path, name_or_path + SUFFIX]
     if not os.path.isabs(name_or_path):
         tried += [os.path.join(FOLDER, name) for name in tried]
@@ -95,7 +97,7 @@ class _Gathering:
         for index, name in enumerate(names):
             element = (EXTENDS, index) if isinstance(value, list) else (EXTENDS,)
             mark = parsed.marks[element]
-            if isinstance(name, str) and name:
+            if isinstance(name, str) and name and "\0" not in name:
                 found.append((name, mark))
             else:
                 message = f'{shown(name)} is not a file: write "base.toml" or ["base.toml", "more.toml"]'

@@ -8,19 +8,19 @@ from tradebot.config.base import Number, Seconds, Table, setting
 class Budget(Table):
     """How much may be spent, and on how many positions."""
 
-    per_trade_quote: Number = setting(Decimal(100), gt=0)
+    per_trade_quote: Number = setting(Decimal(100), gt=0, le=10**12)
     """Quote spent on one buy, before fees."""
 
     max_positions: int = setting(10, ge=1, le=10_000)
     """Most symbols held or being bought at a time."""
 
-    max_per_symbol_quote: Number = setting(Decimal(300), gt=0)
+    max_per_symbol_quote: Number = setting(Decimal(300), gt=0, le=10**12)
     """Most quote invested in one symbol (cost of its lots and of the buy under way)."""
 
-    max_exposure_quote: Number = setting(Decimal(1_000_000_000), gt=0)
+    max_exposure_quote: Number = setting(Decimal(1_000_000_000), gt=0, le=10**12)
     """Most quote invested in all symbols together."""
 
-    keep_free_quote: Number = setting(Decimal(0), ge=0)
+    keep_free_quote: Number = setting(Decimal(0), ge=0, le=10**12)
     """Quote that is never spent."""
 
     fee_reserve_bps: Number = setting(Decimal(20), ge=0, le=1000)

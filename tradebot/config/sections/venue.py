@@ -9,20 +9,20 @@ from tradebot.config.base import Number, Real, Table, setting
 class PaperSymbol(Table):
     """Filters of one symbol on the paper venue; what is not said follows from its prices."""
 
-    tick_size: Number | None = setting(None, reload="restart", unset="derived", gt=0)
+    tick_size: Number | None = setting(None, reload="restart", unset="derived", gt=0, le=10**12)
     """Smallest price step, in quote."""
 
-    amount_step: Number | None = setting(None, reload="restart", unset="derived", gt=0)
+    amount_step: Number | None = setting(None, reload="restart", unset="derived", gt=0, le=10**12)
     """Smallest amount step, in base."""
 
-    min_notional: Number | None = setting(None, reload="restart", unset="derived", ge=0)
+    min_notional: Number | None = setting(None, reload="restart", unset="derived", ge=0, le=10**12)
     """Smallest order value, in quote; "derived" means the venue's own."""
 
 
 class Paper(Table):
     """The paper venue: simulated fills against the feed's market."""
 
-    initial_quote: Number = setting(Decimal(10_000), reload="restart", gt=0)
+    initial_quote: Number = setting(Decimal(10_000), reload="restart", gt=0, le=10**12)
     """Quote balance of a new paper account."""
 
     maker_fee_bps: Number = setting(Decimal(10), reload="restart", ge=0, le=1000)
@@ -49,13 +49,13 @@ class Paper(Table):
     participation: Real = setting(0.5, reload="restart", gt=0, le=1)
     """Share of the shown size an order can take."""
 
-    tick_size: Number | None = setting(None, reload="restart", unset="derived", gt=0)
+    tick_size: Number | None = setting(None, reload="restart", unset="derived", gt=0, le=10**12)
     """Smallest price step, in quote, where a symbol says nothing else; "derived" follows the prices."""
 
-    amount_step: Number | None = setting(None, reload="restart", unset="derived", gt=0)
+    amount_step: Number | None = setting(None, reload="restart", unset="derived", gt=0, le=10**12)
     """Smallest amount step, in base, where a symbol says nothing else; "derived" follows the prices."""
 
-    min_notional: Number = setting(Decimal(5), reload="restart", ge=0)
+    min_notional: Number = setting(Decimal(5), reload="restart", ge=0, le=10**12)
     """Smallest order value, in quote, where a symbol says nothing else."""
 
     keep_orders: int = setting(10_000, reload="restart", ge=1, le=10_000_000)
