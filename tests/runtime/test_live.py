@@ -101,10 +101,10 @@ class Told:
     def record(self, facts: Sequence[Fact], now_ms: int, last_seq: int = 0) -> None:
         self.facts += facts
 
-    def count(self, name: str, by: int = 1) -> None:
-        self.counts[name] = self.counts.get(name, 0) + by
+    def count(self, name: str, amount: float = 1) -> None:
+        self.counts[name] = self.counts.get(name, 0) + round(amount)
 
-    def observe(self, name: str, value: float) -> None:
+    def observe(self, name: str, value_ms: float) -> None:
         self.count(name)
 
     def gauge(self, name: str, value: float) -> None:

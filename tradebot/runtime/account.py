@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from tradebot.domain.account import AccountDelta
+from tradebot.domain.account import AccountDelta, AccountImage
 from tradebot.domain.commands import Command
 from tradebot.domain.events import Event
 from tradebot.ports import Due, Venue
@@ -30,6 +30,10 @@ class Account(TimedVenue, Protocol):
 
     def take_delta(self) -> AccountDelta | None:
         """Return what changed since the last call, or None."""
+        ...
+
+    def image(self) -> AccountImage:
+        """Return a copy of the account."""
         ...
 
 
@@ -69,6 +73,10 @@ class StoredAccount:
     def save(self) -> None:
         """Store what is not stored yet, before the end. Raises StorageFailed."""
         self._held = self._stored([])
+
+    def image(self) -> AccountImage:
+        """Return a copy of the account."""
+        return self._venue.image()
 
     def _stored(self, answers: list[Due]) -> list[Due]:
         self._held += answers

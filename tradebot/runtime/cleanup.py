@@ -35,7 +35,8 @@ class Callback(Struct, frozen=True):
     stage: Literal["write", "close"]
     work: Work | None = None
     vital: bool = False
-    said: bool = False  # tells its outcome itself, before it takes the log away
+    said: bool = False  # told before it runs: it takes the log away
+    note: str = ""  # what is told where the part is off
 
 
 class Done(Struct, frozen=True):
@@ -50,7 +51,7 @@ class Done(Struct, frozen=True):
 async def run_callback(callback: Callback, limit_s: float, give_up: asyncio.Event | None = None) -> Done:
     """Run `callback` for at most `limit_s`; an error, a hang or `give_up` becomes its outcome, never an exception."""
     if callback.work is None:
-        return Done(callback.name, "off")
+        return Done(callback.name, "off", callback.note)
     begun = time.monotonic()
     task = asyncio.create_task(_work(callback.name, callback.work), name=f"tradebot-cleanup-{callback.name}")
     forced = None if give_up is None else asyncio.create_task(give_up.wait(), name="tradebot-forced")

@@ -89,6 +89,12 @@ class TaskPart:
             task.cancel()
             await asyncio.wait({task})
 
+    async def wait(self) -> None:
+        """Wait until the coroutine, told to end by other means, has ended."""
+        self._stopping = True
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
     def _on_done(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
             return
@@ -101,6 +107,21 @@ class TaskPart:
 
 class EndedByItself(Exception):
     """A part that runs until it is stopped has returned."""
+
+
+class ClosePart:
+    """Something that is open already and only wants closing, in a thread, since a disk may be slow."""
+
+    def __init__(self, name: str, close: Callable[[], object]) -> None:
+        self.name = name
+        self._close = close
+
+    async def start(self) -> None:
+        """Start nothing: it is open."""
+
+    async def stop(self) -> None:
+        """Close it. Raises what closing raises."""
+        await in_thread(f"tradebot-{self.name}-close", self._close)
 
 
 class ThreadPart:

@@ -74,7 +74,7 @@ class Coordinator:
         """Take over the signals for the running loop; those that came before count."""
         self._loop = asyncio.get_running_loop()
         self._signals.attach(self._wake)
-        self._on_signals()
+        self.note_signals()
 
     def detach(self) -> None:
         """Leave the signals alone again, before the loop closes."""
@@ -123,9 +123,10 @@ class Coordinator:
 
     def _wake(self) -> None:
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._on_signals)
+            self._loop.call_soon_threadsafe(self.note_signals)
 
-    def _on_signals(self) -> None:
+    def note_signals(self) -> None:
+        """Tell the signals that have come and were not told yet; the first asks for the end, the second forces it."""
         received = self._signals.received
         if received and not self._told_signal:
             self._told_signal = True

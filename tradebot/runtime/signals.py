@@ -38,6 +38,11 @@ class Signals:
             signal.signal(number, handler)
         self._previous.clear()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the signals listened to."""
+        return tuple(number.name for number in WATCHED)
+
     def attach(self, wake: Callable[[], None] | None) -> None:
         """Call `wake` (safe to call between any two instructions) on every signal from here on."""
         self._wake = wake

@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from tradebot.ports import Clock, Log
+from tradebot.runtime.meter import Meter
 from tradebot.runtime.stackdump import write_stackdump
 
 Sign = Callable[[], int]
@@ -32,18 +33,17 @@ class Watchdog:
 
     name = "watchdog"
 
-    def __init__(self, interval_s: float, timeout_s: float, clock: Clock, log: Log, dump: Path) -> None:
+    def __init__(self, interval_s: float, timeout_s: float, clock: Clock, log: Log, dump: Path, meter: Meter) -> None:
         self._interval_s = interval_s
         self._timeout_s = timeout_s
         self._clock = clock
         self._log = log
         self._dump = dump
+        self._meter = meter
         self._watched: dict[str, _Watched] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.silences = 0
-        """Reports so far."""
 
     def watch(self, name: str, sign: Sign) -> None:
         """Ask `sign` from here on; before the start."""
@@ -69,6 +69,7 @@ class Watchdog:
 
     def look(self, now_ms: int) -> None:
         """Ask every part once."""
+        self._meter.count("heartbeats")
         for name, part in self._watched.items():
             value = part.sign()
             if value != part.last:
@@ -82,7 +83,7 @@ class Watchdog:
                 self._report(name, (now_ms - part.since_ms) / 1000, now_ms)
 
     def _report(self, name: str, silence_s: float, now_ms: int) -> None:
-        self.silences += 1
+        self._meter.count("components_silent")
         text = f"{name} shows no sign of life for {silence_s:.1f} s"
         self._log.emit("system", "ERROR", "COMPONENT_SILENT", text, component=name, silence_s=silence_s)
         self.dump(text, now_ms)

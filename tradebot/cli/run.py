@@ -1,0 +1,99 @@
+"""What does `tradebot --profile P` do? Runs the bot until it is told to stop, then tells how it went."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from tradebot.domain.errors import DataInvalid, StorageFailed
+from tradebot.runtime.signals import Signals, StopAsked
+
+if TYPE_CHECKING:
+    from tradebot.runtime.wiring import Makers, Run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--profile", required=True, metavar="P", help="profile: a file, or a name in profiles/")
+    parser.add_argument("--headless", action="store_true", help="log lines only, no live status on the terminal")
+    parser.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS", help="stop cleanly after so long")
+    parser.add_argument("--fresh", action="store_true", help="begin a new paper account; the old one is set aside")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the bot; return its exit code. Raises ProfileInvalid and CannotStart."""
+    with Signals() as signals:
+        return run_with(args, signals)
+
+
+def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None = None) -> int:
+    """Run the bot with the parts of `makers`, by default the real ones, under handlers already installed."""
+    from tradebot.config.loader import load_profile
+    from tradebot.runtime.leftovers import held
+    from tradebot.runtime.running import finish, interrupted, last_lines
+    from tradebot.runtime.wiring import Makers, Options, wire
+    from tradebot.telemetry.console import Console, NoConsole
+
+    before = held()
+    loaded = load_profile(args.profile)
+    headless = args.headless or not sys.stdout.isatty()
+    console = Console(sys.stdout, "INFO", frozenset({"events"})) if headless else NoConsole()
+    view = None
+    if not headless:
+        from tradebot.cli.live_status import LiveStatus
+
+        view = LiveStatus
+    options = Options(run_for_s=args.seconds, fresh=args.fresh, console=console, view=view)
+    try:
+        wired = wire(loaded, options, signals, _say, makers or Makers())
+    except StopAsked as asked:
+        code = interrupted(len(signals.received))
+        _say(f"stopped before it began: {asked} · exit {int(code)}")
+        return code
+    finished = finish(wired, before, _say)
+    _report(wired)
+    for line in last_lines(finished, loaded.profile.shutdown.open_orders):
+        print(line)
+    return finished.ending.code
+
+
+def _report(wired: Run) -> None:
+    """Print the session's report and leave it in its folder."""
+    from tradebot.research.sources import session_report, store
+    from tradebot.research.text import to_text
+
+    folder = wired.telling.session.folder
+    try:
+        report = session_report(folder, _prices(wired), _balances(wired))
+        print(f"\n{to_text(report)}\n")
+        store(report, folder)
+    except (DataInvalid, StorageFailed) as error:
+        _say(f"no report: {error}")
+
+
+def _prices(wired: Run) -> dict[str, float]:
+    return {name: symbol.bid for name, symbol in wired.engine.symbols.items() if symbol.bid}
+
+
+def _balances(wired: Run) -> dict[str, dict[str, Decimal]]:
+    """Return what the ledger and the account hold at the end, to be compared with the fills."""
+    from tradebot.research.replay import owned, totals
+
+    account = totals(wired.venue.image().balances)
+    return {"the engine's ledger": owned(wired.engine.state.ledger), "the paper account": account}
+
+
+def _say(line: str) -> None:
+    print(f"tradebot: {line}", file=sys.stderr, flush=True)
+
+
+def _seconds(word: str) -> float:
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds above 0")
+    return seconds

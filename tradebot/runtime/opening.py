@@ -1,0 +1,221 @@
+"""How does a run come to its session, its stores and its state? The first steps of the start, asked by wiring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from tradebot.config.loader import Loaded
+from tradebot.config.profile import Profile
+from tradebot.domain.account import AccountImage
+from tradebot.domain.errors import CannotStart, ExitCode, StorageFailed
+from tradebot.domain.orders import Side
+from tradebot.engine.engine import Engine
+from tradebot.ports import Clock, Log
+from tradebot.runtime.errorbook import CountedLog, ErrorBook
+from tradebot.storage.account import AccountStore
+from tradebot.storage.checkpoint import Checkpointer, read_checkpoint
+from tradebot.storage.files import set_aside, utc_stamp, write_atomic
+from tradebot.storage.home import Home
+from tradebot.storage.journal import SqliteJournal
+from tradebot.storage.retention import prune_sessions
+from tradebot.storage.session import Session
+from tradebot.telemetry.console import Console
+from tradebot.telemetry.library_logs import library_logs
+from tradebot.telemetry.log_files import OneFile, SplitFiles
+from tradebot.telemetry.logs import LogPipeline
+from tradebot.telemetry.metrics import Metrics, NoMetrics
+from tradebot.telemetry.recorder import FactRecorder
+from tradebot.telemetry.summary import MetricsSummary
+
+_SQLITE_TAILS = ("-wal", "-shm")
+
+
+class Telling(Struct):
+    """Where a run is told: its session folder, logs and metrics. `summary` None says metrics are off."""
+
+    session: Session
+    pipeline: LogPipeline
+    log: Log
+    errors: ErrorBook
+    metrics: Metrics
+    recorder: FactRecorder
+    summary: MetricsSummary | None
+    exit_code: ExitCode = ExitCode.CLEAN
+
+    def start_failed(self, error: CannotStart) -> None:
+        """Tell that the run does not begin, and with which exit code it ends."""
+        self.exit_code = error.exit_code
+        self.log.emit("events", "ERROR", "START_FAILED", str(error), exit_code=int(error.exit_code))
+
+
+class Opened(Struct):
+    """The durable home and what is open in it."""
+
+    home: Home
+    journal: SqliteJournal
+    checkpointer: Checkpointer
+    account: AccountStore
+    image: AccountImage | None
+
+
+def open_session(
+    loaded: Loaded, console: Console, clock: Clock, stack: ExitStack, say: Callable[[str], None]
+) -> Telling:
+    """Make the session folder and start its logs. Raises CannotStart."""
+    profile, now_ms = loaded.profile, clock.now_ms()
+    sessions = Path(profile.sessions.dir)
+    session = Session.create(
+        sessions,
+        loaded.name,
+        now_ms,
+        kind="run",
+        instance=profile.bot.instance,
+        synthetic=profile.feed.kind == "synthetic",
+    )
+    telling: list[Telling] = []
+
+    def close() -> None:
+        code = telling[0].exit_code if telling else ExitCode.CRASHED
+        try:
+            session.close(ended_ms=clock.now_ms(), exit_code=int(code))
+        except StorageFailed as error:
+            say(f"the session's record cannot be written: {error}")
+
+    stack.callback(close)
+    stamp = utc_stamp(now_ms)
+    files = SplitFiles(stamp) if profile.features.split_logging else OneFile(stamp)
+    pipeline = LogPipeline(session.logs, files, profile.logging, console, clock.now_ms)
+    stack.callback(pipeline.stop, profile.shutdown.callback_timeout_s)
+    pipeline.start()
+    pipeline.validate(profile.logging.validate_timeout_s)
+    errors = ErrorBook()
+    log = CountedLog(pipeline, errors)
+    stack.enter_context(library_logs(log))
+    metrics: Metrics = NoMetrics()
+    summary = None
+    if profile.features.metrics:
+        metrics = Metrics(profile.metrics.observations_kept)
+        summary = MetricsSummary(metrics, session.metrics / "summary.json", _replace, log)
+        summary.announce(profile.metrics.export_interval_s)
+    recorder = FactRecorder(pipeline, metrics)
+    telling.append(Telling(session, pipeline, log, errors, metrics, recorder, summary))
+    _tidy(loaded, session, sessions, log)
+    return telling[0]
+
+
+def _replace(path: Path, data: bytes) -> None:
+    write_atomic(path, data, durable=False)
+
+
+def _tidy(loaded: Loaded, session: Session, sessions: Path, log: Log) -> None:
+    """Keep the profile's files with the session and remove old sessions."""
+    settings = loaded.profile.sessions
+    try:
+        session.keep_profiles([Path(file.path) for file in loaded.files])
+    except StorageFailed as error:
+        raise CannotStart(str(error)) from error
+    pruned = prune_sessions(sessions, keep=settings.keep, max_disk_mb=settings.max_disk_mb, current=session.folder)
+    if pruned.removed or pruned.failed:
+        level: Any = "WARNING" if pruned.failed else "INFO"
+        text = f"{len(pruned.removed)} old sessions removed, {len(pruned.failed)} could not be"
+        log.emit("system", level, "SESSIONS_PRUNED", text, removed=pruned.removed, failed=pruned.failed)
+
+
+def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitStack, *, fresh: bool) -> Opened:
+    """Lock the home and open what is in it; `fresh` first sets the old account and all that describes it aside.
+
+    Raises CannotStart, StorageFailed.
+    """
+    state, limits = profile.state, profile.shutdown
+    home = Home.open(Path(profile.bot.state_dir), profile.bot.instance)
+    stack.callback(home.close)
+    if fresh:
+        for path in (home.account, home.journal, home.checkpoint):
+            aside = set_aside(path, clock.now_ms(), tails=_SQLITE_TAILS)
+            if aside is not None:
+                text = f"--fresh: {path.name} is set aside as {aside.name}"
+                telling.log.emit("events", "WARNING", "STATE_SET_ASIDE", text, path=str(path), aside=str(aside))
+    journal = SqliteJournal.open(
+        home.journal, batch_ms=state.journal_batch_ms, wal_mb=state.journal_wal_mb, retry_s=state.journal_retry_s
+    )
+    stack.callback(journal.close, limits.callback_timeout_s)
+    checkpointer = Checkpointer(home.checkpoint, [telling.session.state / "engine_transient.json"], telling.log)
+    checkpointer.start()
+    stack.callback(checkpointer.close, limits.callback_timeout_s)
+    account = AccountStore(home.account, orders_kept=state.account_orders_kept, busy_s=state.journal_retry_s)
+    stack.callback(account.close)
+    image = account.load()
+    if image is None and journal.last_seq:
+        raise CannotStart(
+            f"{home.folder}: the journal tells of an account that is not there; restore {home.account.name}, "
+            "or begin a new account with --fresh",
+            ExitCode.RECOVERY_REFUSED,
+        )
+    return Opened(home, journal, checkpointer, account, image)
+
+
+def restore(
+    make: Callable[[], Engine], profile: Profile, opened: Opened, telling: Telling, clock: Clock
+) -> tuple[Engine, str]:
+    """Return an engine with its state taken back, and the one line that says from what.
+
+    A checkpoint that cannot be used is set aside and reported; the journal alone is then the source.
+    Raises StorageFailed where the journal cannot be read, CannotStart where what it holds is not watched any more.
+    """
+    engine, journal = make(), opened.journal
+    document = _checkpoint(profile, opened, telling, clock)
+    try:
+        seq = int(document["seq"]) if document is not None else 0
+        summary = str(engine.restore(document, journal.read(seq)))
+    except StorageFailed as error:
+        if document is None:
+            raise
+        _set_aside_checkpoint(opened, telling, clock, str(error))
+        engine = make()
+        summary = str(engine.restore(None, journal.read(0)))
+    _refuse_unwatched(engine)
+    intents = engine.state.intents.values()
+    telling.recorder.restore(
+        [one.intent_id for one in intents if one.side is Side.BUY],
+        [one.intent_id for one in intents if one.side is Side.SELL],
+    )
+    return engine, summary
+
+
+def _checkpoint(profile: Profile, opened: Opened, telling: Telling, clock: Clock) -> dict[str, Any] | None:
+    if not profile.state.crash_recovery:
+        return None
+    try:
+        document = read_checkpoint(opened.home.checkpoint)
+    except StorageFailed as error:
+        _set_aside_checkpoint(opened, telling, clock, str(error))
+        return None
+    if document is not None and int(document["seq"]) > opened.journal.last_seq:
+        why = f"it is at seq {document['seq']}, the journal ends at {opened.journal.last_seq}"
+        _set_aside_checkpoint(opened, telling, clock, why)
+        return None
+    return document
+
+
+def _set_aside_checkpoint(opened: Opened, telling: Telling, clock: Clock, why: str) -> None:
+    path = opened.home.checkpoint
+    aside = set_aside(path, clock.now_ms())
+    text = f"checkpoint set aside as {aside.name if aside else 'nothing'}, the journal alone is read: {why}"
+    telling.log.emit("events", "ERROR", "STATE_SET_ASIDE", text, path=str(path), aside=str(aside), cause=why)
+
+
+def _refuse_unwatched(engine: Engine) -> None:
+    state = engine.state
+    held = {*state.ledger.positions, *(order.symbol for order in state.orders.values()), *state.by_symbol}
+    missing = sorted(held - set(engine.symbols))
+    if missing:
+        raise CannotStart(
+            f"the journal holds positions or orders in {', '.join(missing)}, which the profile does not watch: "
+            "add them to market.symbols until they are sold, or begin a new account with --fresh",
+            ExitCode.RECOVERY_REFUSED,
+        )

@@ -1,0 +1,110 @@
+"""How does a wired run become a finished one? Asked by the command line: loop, leftovers, the session's end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tradebot.domain.errors import ExitCode, StorageFailed
+from tradebot.runtime.bot import Bot
+from tradebot.runtime.coordinator import Ending
+from tradebot.runtime.leftovers import Held, Leftovers, left_since
+from tradebot.runtime.wiring import Run
+
+
+class Finished(Struct, frozen=True):
+    """How a run ended. `seq` is the last fact's; `cancelled` counts orders cancelled in the shutdown."""
+
+    ending: Ending
+    left: Leftovers
+    seq: int
+    positions: int
+    cancelled: int
+
+
+def finish(run: Run, before: Held, say: Callable[[str], None]) -> Finished:
+    """Run `run` to its end; `before` is what the process held before it was wired. Nothing stays open."""
+    with run.close:
+        bot = Bot(run, before)
+        loop = asyncio.new_event_loop()
+        try:
+            ending = loop.run_until_complete(bot.main())
+        finally:
+            left_tasks = _end_tasks(loop, run.loaded.profile.shutdown.callback_timeout_s)
+            loop.close()
+        session = run.telling.session
+        run.telling.exit_code = ending.code
+        left = left_since(before, bot.threads_started, left_tasks, ignore=session.folder)
+        if not left.clean:
+            say(f"left behind in the process: {left}")
+        try:
+            shutdown = _shutdown(ending, left, bot.seq)
+            session.close(ended_ms=run.clock.now_ms(), exit_code=int(ending.code), shutdown=shutdown)
+        except StorageFailed as error:
+            say(f"the session's record cannot be written: {error}")
+    return Finished(
+        ending, left, bot.seq, len(run.engine.state.ledger.positions), run.book.cancelled - bot.cancelled_before
+    )
+
+
+def _end_tasks(loop: asyncio.AbstractEventLoop, limit_s: float) -> set[asyncio.Task[Any]]:
+    """Cancel every task that is left; return those that do not end."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if not tasks:
+        return set()
+    _, left = loop.run_until_complete(asyncio.wait(tasks, timeout=limit_s))
+    return left
+
+
+def _shutdown(ending: Ending, left: Leftovers, seq: int) -> dict[str, Any]:
+    return {
+        "reason": ending.reason,
+        "error": ending.error,
+        "forced": ending.forced,
+        "orders_left": ending.orders_left,
+        "stragglers": ending.stragglers,
+        "callbacks": {done.name: done.outcome for done in ending.callbacks},
+        "took_s": round(ending.took_s, 3),
+        "seq": seq,
+        "threads_cleaned_pct": left.threads_cleaned_pct,
+        "left": msgspec.to_builtins(left),
+    }
+
+
+def last_lines(finished: Finished, policy: str) -> list[str]:
+    """Return the lines a person reads at the end of a run."""
+    ending = finished.ending
+    outcome = {done.name: done for done in ending.callbacks}
+    done = ["entries closed"] if "entries: entries" not in ending.stragglers else ["entries NOT closed"]
+    if finished.cancelled:
+        verified = "verified" if not ending.orders_left else f"{len(ending.orders_left)} NOT verified"
+        done.append(f"{finished.cancelled} {_plural('order', finished.cancelled)} cancelled, {verified}")
+    persisted = outcome.get("state_persist")
+    if persisted is not None:
+        done.append(persisted.text if persisted.outcome == "done" else f"state NOT written: {persisted.text}")
+    logs = outcome.get("logging_queue")
+    if logs is not None:
+        done.append("logs drained" if logs.outcome == "done" else f"logs NOT drained: {logs.text}")
+    why = {"SIGINT": "^C shutdown", "SIGTERM": "SIGTERM shutdown"}.get(ending.reason, f"shutdown ({ending.reason})")
+    held, orders = finished.positions, len(ending.orders_left)
+    says = "as" if not orders or policy == "leave" else "against what"
+    return [
+        f"{why}: {' · '.join(done)}",
+        f"left at the paper venue: {held} {_plural('position', held)}, {orders} {_plural('order', orders)}"
+        f' — {says} `shutdown.open_orders = "{policy}"` says · {ending.took_s:.1f} s · exit {int(ending.code)}',
+    ]
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else noun + "s"
+
+
+def interrupted(received: int) -> ExitCode:
+    """Return the exit code of a start that `received` signals interrupted."""
+    return ExitCode.CLEAN if received < 2 else ExitCode.FORCED
