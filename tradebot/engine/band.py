@@ -3,9 +3,8 @@
 The band of a symbol is (lo, hi, wake_ms): while bid > lo, ask < hi and now < wake_ms, deciding would change
 nothing, so an observation there is only recorded. It is conservative for every anchor kind: with C the anchor's
 `ceiling`, prices below hi = C x (1 + slack) cannot lift the anchor above hi, nor the buy trigger above hi x factor.
-The slack is an eighth of the threshold: a new high need not end the band at once. Gates common to all symbols
-are not in the band, but a symbol that one of them holds back has `trigger_lo` as its lower edge only until such a
-gate may have opened (`Desk.wake_blocked`).
+The slack is a share of the threshold: a new high need not end the band at once. A symbol that a gate common to all
+symbols holds back leaves its buy trigger (`trigger_lo`) out of the band, until that gate opens (`Desk.wake`).
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from tradebot.engine.decision import capped
 from tradebot.engine.desk import NEVER, OUTSIDE, Desk, SymbolState
 from tradebot.engine.exits import DeclaredExits, ExitRules
 
-SLACK_SHARE = 8.0
+SLACK_SHARE = 64.0
 
 
 def refresh(desk: Desk, exits: ExitRules, symbol: SymbolState) -> None:

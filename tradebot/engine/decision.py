@@ -30,6 +30,10 @@ class Gates(Protocol):
         """Return the first gate that is shut, None where the buy may go on."""
         ...
 
+    def common(self, *, held: bool) -> Shut | None:
+        """Return the first shut gate that is the same for every symbol that is held (or for every one that is not)."""
+        ...
+
 
 class BuyingOff:
     """The null part of buying: every drop is told and none is bought."""
@@ -37,6 +41,11 @@ class BuyingOff:
     def shut(self, symbol: SymbolState) -> Shut | None:
         """Return the one gate there is."""
         del symbol
+        return self.common(held=False)
+
+    def common(self, *, held: bool) -> Shut | None:
+        """Return the one gate there is."""
+        del held
         return Shut("features.buying", "off", "on", common=True)
 
 
@@ -50,27 +59,28 @@ class BuyGates:
 
     def shut(self, symbol: SymbolState) -> Shut | None:
         """Return the first gate that is shut for `symbol` at its last quote."""
-        if common := self._common(symbol):
+        if common := self.common(held=symbol.symbol in self.desk.state.ledger.positions):
             symbol.below_since = -1  # a confirmation does not run behind a shut common gate
             return common
         return self._own(symbol)
 
-    def _common(self, symbol: SymbolState) -> Shut | None:
+    def common(self, *, held: bool) -> Shut | None:
+        """Return the first shut common gate; a symbol that is held takes no further position."""
         state, limits = self.desk.state, self.desk.profile.budget
         if not state.trading:
             return Shut("reconciled", "no", "yes", common=True)
         if not state.entries_open:
             return Shut("entries", "closed", "open", common=True)
-        held = state.ledger.positions
-        if symbol.symbol not in held:
-            slots = len(held) + sum(1 for intent in state.buying() if intent.symbol not in held)
+        positions = state.ledger.positions
+        if not held:
+            slots = len(positions) + sum(1 for intent in state.buying() if intent.symbol not in positions)
             if slots >= limits.max_positions:
                 return Shut("budget.max_positions", str(slots), f"< {limits.max_positions}", common=True)
         need = self.budget.reservation(limits.per_trade_quote)
         free = self.budget.available()
         if free < need:
             return Shut("budget", f"{free:f}", f">= {need:f}", common=True)
-        exposure = sum((position.cost for position in held.values()), ZERO) + state.outstanding()
+        exposure = sum((position.cost for position in positions.values()), ZERO) + state.outstanding()
         if exposure + limits.per_trade_quote > limits.max_exposure_quote:
             return Shut("budget.max_exposure_quote", f"{exposure:f}", f"<= {limits.max_exposure_quote:f}", common=True)
         return None

@@ -35,6 +35,7 @@ class SymbolState:
         "exit_wait_ms",
         "factor",
         "gate",
+        "gate_common",
         "hi",
         "hold_ms",
         "index",
@@ -66,6 +67,7 @@ class SymbolState:
         self.trigger_lo = OUTSIDE  # the lower edge as if no gate were shut
         self.blocked = False  # a gate common to all symbols is shut
         self.gate = ""  # the gate last told
+        self.gate_common = False  # whether that was one common to all symbols
         self.below_since = -1  # when the price came to the trigger (confirmation)
         self.rest_ms = 0  # not looked at for buying before (cooldown, debounce)
         self.last_buy_ms = -NEVER
@@ -100,29 +102,24 @@ class Desk:
         """The earliest deadline."""
 
     def emit(self, fact: Fact) -> None:
-        """Tell a fact: the state changes by it at once; a change of a common gate wakes the symbols it held back."""
-        epoch = self.state.epoch
+        """Tell a fact: the state changes by it at once."""
         self.state.apply(fact, self.now)
         self.facts.append(fact)
-        if self.blocked and self.state.epoch != epoch:
-            self.wake_blocked()
 
     def send(self, command: Command) -> None:
         """Ask something of the world."""
         self.commands.append(command)
 
-    def wake_blocked(self) -> None:
-        """Let every symbol that a common gate held back decide on its next price."""
-        for symbol in self.blocked:
-            symbol.blocked = False
-            symbol.lo = OUTSIDE
-        self.blocked.clear()
-
     def block(self, symbol: SymbolState) -> None:
-        """Hold a symbol's buy trigger back until a common gate may have opened."""
+        """Hold a symbol's buy trigger back until the common gate that is shut for it opens."""
         if not symbol.blocked:
             symbol.blocked = True
             self.blocked.append(symbol)
+
+    def wake(self, symbol: SymbolState) -> None:
+        """Let a symbol decide on its next price, whatever held it back."""
+        symbol.blocked = False
+        symbol.lo = OUTSIDE
 
     def remind(self, due_ms: int, kind: str, key: str) -> None:
         """Set a deadline; it comes once, as (kind, key)."""

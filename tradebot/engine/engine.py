@@ -40,6 +40,7 @@ class Engine:
         self.follow_up = FollowUp(self.desk, self.budget, self.parts)
         self._closes_only = profile.market.decide_on == "candle_close"
         self._band = profile.engine.band
+        self._epoch = 0  # the state's when the common gates were last looked at
         self._handlers: dict[type[e.Event], Callable[[Any], None]] = {
             e.QuoteSeen: self._on_quote,
             e.TradeSeen: self._on_trade,
@@ -128,6 +129,8 @@ class Engine:
             return NOTHING
         if desk.facts:
             self.follow_up.run()
+            if desk.blocked and desk.state.epoch != self._epoch:
+                self._recheck_common_gates()
         facts, commands = desk.facts, desk.commands
         desk.facts, desk.commands = [], []
         return facts, commands
@@ -207,8 +210,8 @@ class Engine:
         if shut is not None:
             if shut.common:
                 desk.block(symbol)
-            if shut.gate != symbol.gate:
-                symbol.gate = shut.gate
+            if shut.gate != symbol.gate and not (shut.common and symbol.gate_common):
+                symbol.gate, symbol.gate_common = shut.gate, shut.common
                 desk.emit(
                     f.BuyBlocked(
                         symbol=symbol.symbol,
@@ -220,7 +223,7 @@ class Engine:
                     )
                 )
             return
-        symbol.gate, symbol.below_since = "", -1
+        symbol.gate, symbol.gate_common, symbol.below_since = "", False, -1
         symbol.last_buy_ms = desk.now
         limits = self.parts.controls.constraints(symbol)
         quote_amount = desk.profile.budget.per_trade_quote
@@ -246,6 +249,22 @@ class Engine:
     def _open(self, symbol: SymbolState, fact: f.IntentOpened) -> Intent:
         self.desk.emit(fact)
         return self.desk.state.intents[fact.intent_id]
+
+    def _recheck_common_gates(self) -> None:
+        """Wake the symbols for which no common gate is shut any more."""
+        desk = self.desk
+        self._epoch = desk.state.epoch
+        positions = desk.state.ledger.positions
+        open_for = {held: self.parts.gates.common(held=held) is None for held in (False, True)}
+        if not any(open_for.values()):
+            return
+        still = []
+        for symbol in desk.blocked:
+            if open_for[symbol.symbol in positions]:
+                desk.wake(symbol)
+            elif symbol.blocked:
+                still.append(symbol)
+        desk.blocked[:] = still
 
     # -- everything else --------------------------------------------------------------------------
 

@@ -42,7 +42,9 @@ class FollowUp:
             elif isinstance(fact, f.IntentOpened):
                 touched[fact.symbol] = None
         for name in touched:
-            self.settle(desk.symbols[name])
+            symbol = desk.symbols[name]
+            symbol.blocked = False  # its own orders or position changed: it is looked at anew
+            self.settle(symbol)
 
     def settle(self, symbol: SymbolState) -> None:
         """Recompute what a symbol's own orders and position decide: exit levels, waits, trigger, band."""

@@ -34,7 +34,7 @@ class Closed(Struct, frozen=True):
 class EngineState(Struct):
     """Orders, intents, ledger and counters, at `seq` facts.
 
-    `epoch` counts the changes that could open a gate which is the same for every symbol (budget, slots).
+    `epoch` counts the changes that could open a gate which is common to all symbols (budget, slots, start).
     """
 
     ledger: Ledger
