@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from decimal import Decimal
@@ -107,6 +109,20 @@ def test_what_cannot_be_replayed_is_said_with_its_exit_code(
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert not (tmp_path / "sessions").exists()
+
+
+def test_an_interrupted_replay_says_so_in_one_line(data: Path, tmp_path: Path) -> None:
+    """The profile is a pipe: once it is open on both ends, the command is known to be inside its work."""
+    pipe = tmp_path / "slow.toml"
+    os.mkfifo(pipe)
+    words = [sys.executable, "-m", "tradebot.cli.main", "replay", "--profile", str(pipe), "--data", str(data)]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        with pipe.open("w"):
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate(timeout=50)
+    assert child.returncode == 130
+    assert out == ""
+    assert err == "tradebot replay: interrupted, nothing is reported\n"
 
 
 def test_a_replay_loads_neither_ccxt_nor_textual_nor_asyncio(data: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from tests.research.sessions import journal, session
 from tradebot.domain import facts as f
 from tradebot.domain.errors import DataInvalid, StorageFailed
 from tradebot.domain.orders import Side
-from tradebot.research.sources import find_session, session_report, store
+from tradebot.research.sources import conclude, find_session, session_report, store
+from tradebot.storage.files import set_aside
 
 D = Decimal
 
@@ -133,3 +134,25 @@ def test_sessions_are_found_by_path_by_name_and_as_the_latest(tmp_path: Path) ->
 def test_a_folder_that_is_no_session_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataInvalid, match=r"not a session's folder"):
         session_report(tmp_path)
+
+
+def test_a_run_is_found_in_the_journal_that_a_fresh_start_set_aside(tmp_path: Path) -> None:
+    path = journal(tmp_path / "journal.sqlite3", three_runs().facts)
+    folder = session(tmp_path, path, "r2")
+    assert set_aside(path, 1_700_000_000_000, tails=("-wal", "-shm")) is not None
+    assert session_report(folder).summary.pnl_quote == D("4.8")
+    journal(path, Story(run="other").facts)
+    report = session_report(folder)
+    assert report.summary.pnl_quote == D("4.8")
+    assert report.note == ""
+
+
+def test_the_end_of_a_run_leaves_its_report_in_the_folder(tmp_path: Path) -> None:
+    folder = session(tmp_path, journal(tmp_path / "journal.sqlite3", three_runs().facts), "r1")
+    held = {"USDT": D("909.7"), "AAA": D(1)}
+    report = conclude(folder, {"AAA/USDT": 90.0}, {"the venue's account": held})
+    assert report.summary.conservation_error == 0
+    assert report.summary.compared == ("the PnL of the trades", "the venue's account")
+    assert report.summary.equity_quote == D("999.7")
+    assert session_report(folder) == report
+    assert {"report.txt", "report.json", "trades.csv"} <= {one.name for one in folder.iterdir()}

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from tradebot.domain.market import split_symbol
 
+INTERRUPTED = 128 + 2
+"""The exit code shells give a command that Ctrl-C ended."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -27,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replay and print; return 0. Raises ProfileInvalid, DataInvalid, CannotStart or StorageFailed."""
+    """Replay and print; return 0, or 130 after Ctrl-C.
+
+    Raises ProfileInvalid, DataInvalid, CannotStart or StorageFailed.
+    """
     from tradebot.research.replay import Request, replay, text
     from tradebot.research.report import to_json
     from tradebot.research.text import to_text
@@ -42,8 +48,12 @@ def run(args: argparse.Namespace) -> int:
         to_ms=args.to_ms,
         session=not args.no_session,
     )
-    with _bar() as progress:
-        done = replay(request, progress)
+    try:
+        with _bar() as progress:
+            done = replay(request, progress)
+    except KeyboardInterrupt:
+        print("tradebot replay: interrupted, nothing is reported", file=sys.stderr)
+        return INTERRUPTED
     if args.trades is not None:
         write_atomic(args.trades, to_csv(done.report.trades).encode(), durable=False)
     if args.json:

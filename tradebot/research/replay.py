@@ -138,7 +138,9 @@ def replay(request: Request, progress: Progress) -> Replayed:
 def _load(loaded: Loaded, request: Request) -> CandleRecording | EventRecording:
     profile = loaded.profile
     symbols = request.symbols or profile.market.symbols or None
-    return load(request.data, symbols, profile.market.quote, request.from_ms, request.to_ms, profile.feed.recorded)
+    recording = load(request.data, symbols, profile.market.quote, request.from_ms, request.to_ms, profile.feed.recorded)
+    recording.instruments(profile.venue.paper.min_notional)  # read off the prices once: part of loading
+    return recording
 
 
 def _run(

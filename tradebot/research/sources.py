@@ -72,8 +72,22 @@ def session_report(
     if stored.is_file():
         report = reports.read(stored)
         return msgspec.structs.replace(report, targets=judge(report.summary, evidence))
-    book, note = _counted(_journal(folder, record), record.run)
+    book, note = _counted(_journals(folder, record), record.run)
     return reports.build(info(folder, record), book.tally.summary(prices, balances), evidence, tuple(book.trades), note)
+
+
+def conclude(
+    folder: Path,
+    prices: Mapping[str, float] | None = None,
+    balances: Mapping[str, Mapping[str, Decimal]] | None = None,
+) -> Report:
+    """Report the session in `folder` once it has ended, and write the report into it; asked at a run's end.
+
+    Arguments and errors are those of `session_report`.
+    """
+    report = session_report(folder, prices, balances)
+    store(report, folder)
+    return report
 
 
 def info(folder: Path, record: SessionRecord, market: str = "") -> SessionInfo:
@@ -102,32 +116,43 @@ def store(report: Report, folder: Path) -> None:
 # -- the journal ----------------------------------------------------------------------------------
 
 
-def _journal(folder: Path, record: SessionRecord) -> Path:
-    """Return the journal's file: as the session names it, seen from where we stand or from the session's folder."""
+def _journals(folder: Path, record: SessionRecord) -> list[Path]:
+    """Return the files the run's facts may stand in: the journal that the session names, and older ones set aside.
+
+    A relative name is seen from where we stand, then from the session's folder.
+    """
     if not record.journal:
         raise DataInvalid(f"{folder}: the session ended before it had a journal; its logs tell why")
     for path in (Path(record.journal), folder / record.journal, folder / Path(record.journal).name):
-        if path.is_file():
-            return path
+        aside = sorted(path.parent.glob(f"{path.name}.*"), reverse=True)
+        found = [one for one in (path, *aside) if one.is_file() and not one.name.endswith(("-wal", "-shm"))]
+        if found:
+            return found
     raise DataInvalid(f"{folder}: its journal {record.journal} is gone, and there is no {REPORT_JSON}")
 
 
-def _counted(path: Path, run: str) -> tuple[RunBook, str]:
-    """Return the run's book: facts before it make its opening state, and it ends where the next run begins."""
+def _counted(paths: list[Path], run: str) -> tuple[RunBook, str]:
+    """Return the run's book from the first journal that has the run, and a note where none has."""
+    for path in paths:
+        book = _book(path, run)
+        if book is not None:
+            return book, ""
+    return RunBook(), f"run {run or 'without a name'} has no fact in {paths[0].name}: it ended before it could trade"
+
+
+def _book(path: Path, run: str) -> RunBook | None:
+    """Return the run's book, or None: facts before it make its opening state, it ends where the next run begins."""
     book = RunBook()
     inside = False
     for at_ms, fact in _facts(path):
         if type(fact) is RunOpened:
             if inside:
-                return book, ""
+                break
             if fact.run == run:
                 inside = True
                 book.begin(at_ms)
         book.record((fact,), at_ms)
-    if inside:
-        return book, ""
-    book.begin(0)
-    return book, f"run {run or 'without a name'} has no fact in {path.name}: it ended before it could trade"
+    return book if inside else None
 
 
 def _facts(path: Path) -> Iterator[tuple[int, Fact]]:
