@@ -22,7 +22,8 @@ def fact_words(fact: f.Fact) -> tuple[str, dict[str, Any]]:
     fields = msgspec.structs.asdict(fact)
     if "message" in fields:
         fields["venue_message"] = fields.pop("message")
-    return _SAID[type(fact)](fact), fields
+    words = _SAID.get(type(fact))
+    return words(fact) if words else type(fact).__name__, fields
 
 
 def placed_words(fact: f.OrderSent) -> tuple[str, dict[str, Any]]:
