@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -186,6 +187,54 @@ def test_closing_a_journal_that_cannot_write_gives_up_and_says_so(tmp_path: Path
     other.execute("ROLLBACK")
     other.close()
     assert list(read_facts(path)) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill_up(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError as error:
+            assert error.errno == errno.ENOSPC  # noqa: PT017
+
+
+def test_a_full_disk_delays_reports_nothing_durable_meanwhile_and_loses_nothing(small_disk: Path) -> None:
+    journal = open_journal(small_disk / "journal.sqlite")
+    failed, recovered = threading.Event(), threading.Event()
+    journal.on_failure(lambda _: failed.set())
+    journal.on_recovery(lambda _: recovered.set())
+    journal.append([fact(1)], 1)
+    assert journal.flush(WAIT_S)
+    fill_up(small_disk / "ballast")
+    for block in range(10):
+        journal.append([fill(number) for number in range(100)], block)
+    assert failed.wait(WAIT_S)
+    assert not journal.flush(0.1)
+    stuck = journal.durable_seq
+    assert stuck < 1001
+    assert [seq for seq, _, _ in journal.read(0)] == list(range(1, stuck + 1))
+    assert "full" in str(journal.failed)
+    (small_disk / "ballast").unlink()
+    assert recovered.wait(WAIT_S)
+    assert journal.flush(WAIT_S)
+    facts = [found for _, _, found in journal.read(0)]
+    assert facts == [fact(1)] + [fill(number) for number in range(100)] * 10
+    assert journal.close(WAIT_S)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
