@@ -90,3 +90,13 @@ def test_arrivals_are_the_rate_rounded_either_way(rate: float) -> None:
     drawn = [arrivals(rate, rng) for _ in range(400)]
     assert set(drawn) <= {int(rate), int(rate) + 1}
     assert abs(sum(drawn) / 400 - rate) < 0.15
+
+
+def test_a_sudden_move_widens_the_spread_for_some_seconds() -> None:
+    jumpy = path(volatility_bps=0.0, trend_bps_per_s=0.0, wander_bps=0.0, stress_factor=1.0, jump_bps=200.0)
+    told = [jumpy.at(START + second * 1000 + 500) for second in range(4 * BLOCK_S)]
+    leaps = [at for at in range(1, len(told) - 2) if abs(told[at + 1][0] / told[at - 1][0] - 1) > 0.015]
+    assert leaps
+    assert all(told[at][1] > 1.1 or told[at + 1][1] > 1.1 for at in leaps)
+    assert sum(width for _, width in told) / len(told) < 1.2
+    assert min(width for _, width in told) < 1.001
