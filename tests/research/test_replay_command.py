@@ -116,10 +116,10 @@ def test_an_interrupted_replay_says_so_in_one_line(data: Path, tmp_path: Path) -
     pipe = tmp_path / "slow.toml"
     os.mkfifo(pipe)
     words = [sys.executable, "-m", "tradebot.cli.main", "replay", "--profile", str(pipe), "--data", str(data)]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        with pipe.open("w"):
-            child.send_signal(signal.SIGINT)
-            out, err = child.communicate(timeout=50)
+    out_of = subprocess.PIPE
+    with subprocess.Popen(words, cwd=ROOT, stdout=out_of, stderr=out_of, text=True) as child, pipe.open("w"):
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=50)
     assert child.returncode == 130
     assert out == ""
     assert err == "tradebot replay: interrupted, nothing is reported\n"

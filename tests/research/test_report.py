@@ -188,14 +188,14 @@ def test_totals_add_sessions_of_one_quote_and_part_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
+    ("value", "equity", "text"),
     [
-        ("0", "0.00"), ("1234567.891", "1,234,567.89"), ("-0.5", "-0.50"), ("0.00001234567", "0.00001235"),
-        ("1E+3", "1,000.00"), ("-1", "-1.00"),
+        ("0", "1000", "0.00"), ("1234567.891", "1000", "1,234,567.89"), ("-0.005", "100", "0.00"),
+        ("1E+3", "1000", "1,000.00"), ("0.000012345678", "5", "0.00001235"), ("-1", "99.9", "-1.00000000"),
     ],
 )  # fmt: skip
-def test_money_is_rounded_for_people(value: str, text: str) -> None:
-    assert money(D(value)) == text
+def test_money_is_rounded_for_people_by_how_much_there_is(value: str, equity: str, text: str) -> None:
+    assert money(D(value), D(equity)) == text
 
 
 def test_many_symbols_are_cut_to_the_ones_that_mattered() -> None:

@@ -12,7 +12,7 @@ from tests.research.sessions import journal, session
 from tradebot.domain import facts as f
 from tradebot.domain.errors import DataInvalid, StorageFailed
 from tradebot.domain.orders import Side
-from tradebot.research.sources import conclude, find_session, session_report, store
+from tradebot.research.sources import find_session, session_report, store
 from tradebot.storage.files import set_aside
 
 D = Decimal
@@ -147,12 +147,13 @@ def test_a_run_is_found_in_the_journal_that_a_fresh_start_set_aside(tmp_path: Pa
     assert report.note == ""
 
 
-def test_the_end_of_a_run_leaves_its_report_in_the_folder(tmp_path: Path) -> None:
+def test_what_was_compared_at_the_end_is_told_again_later(tmp_path: Path) -> None:
     folder = session(tmp_path, journal(tmp_path / "journal.sqlite3", three_runs().facts), "r1")
     held = {"USDT": D("909.7"), "AAA": D(1)}
-    report = conclude(folder, {"AAA/USDT": 90.0}, {"the venue's account": held})
+    report = session_report(folder, {"AAA/USDT": 90.0}, {"the venue's account": held})
     assert report.summary.conservation_error == 0
     assert report.summary.compared == ("the PnL of the trades", "the venue's account")
     assert report.summary.equity_quote == D("999.7")
+    store(report, folder)
     assert session_report(folder) == report
     assert {"report.txt", "report.json", "trades.csv"} <= {one.name for one in folder.iterdir()}

@@ -48,10 +48,11 @@ class Report(Struct, kw_only=True):
 
 
 class Total(Struct, kw_only=True):
-    """Several sessions of one quote currency together; the worst drawdown of any one."""
+    """Several sessions of one quote currency together; the worst drawdown and the largest first equity of any one."""
 
     quote: str
     sessions: int
+    equity_quote: Decimal
     counts: Counts
     pnl_quote: Decimal
     fees_quote: Decimal
@@ -73,9 +74,16 @@ def totals(reports: list[Report]) -> list[Total]:
         total = found.get(part.quote)
         if total is None:
             total = found[part.quote] = Total(
-                quote=part.quote, sessions=0, counts=Counts(), pnl_quote=ZERO, fees_quote=ZERO, max_drawdown_pct=0.0
+                quote=part.quote,
+                sessions=0,
+                equity_quote=ZERO,
+                counts=Counts(),
+                pnl_quote=ZERO,
+                fees_quote=ZERO,
+                max_drawdown_pct=0.0,
             )
         total.sessions += 1
+        total.equity_quote = max(total.equity_quote, part.equity_initial_quote)
         total.counts = total.counts.plus(part.counts)
         total.pnl_quote += part.pnl_quote
         total.fees_quote += part.fees_quote

@@ -76,20 +76,6 @@ def session_report(
     return reports.build(info(folder, record), book.tally.summary(prices, balances), evidence, tuple(book.trades), note)
 
 
-def conclude(
-    folder: Path,
-    prices: Mapping[str, float] | None = None,
-    balances: Mapping[str, Mapping[str, Decimal]] | None = None,
-) -> Report:
-    """Report the session in `folder` once it has ended, and write the report into it; asked at a run's end.
-
-    Arguments and errors are those of `session_report`.
-    """
-    report = session_report(folder, prices, balances)
-    store(report, folder)
-    return report
-
-
 def info(folder: Path, record: SessionRecord, market: str = "") -> SessionInfo:
     """Return what a report says of where it comes from."""
     return SessionInfo(

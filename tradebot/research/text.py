@@ -24,21 +24,21 @@ def to_text(report: Report) -> str:
 
 def total_text(total: Total) -> str:
     """Return several sessions' total for people, without a closing line break."""
-    counts, quote = total.counts, total.quote
+    counts, quote, most = total.counts, total.quote, total.equity_quote
     rows = [
-        ("PnL", f"{money(total.pnl_quote)} {quote}", "closed trades, fees included"),
-        ("fees", f"{money(total.fees_quote)} {quote}", ""),
+        ("PnL", f"{money(total.pnl_quote, most)} {quote}", "closed trades, fees included"),
+        ("fees", f"{money(total.fees_quote, most)} {quote}", ""),
         *_activity(counts),
         ("worst drawdown", f"{total.max_drawdown_pct:.2f} %", "of any one session"),
     ]
     return f"total of {total.sessions} sessions in {quote}\n\n" + _aligned(rows)
 
 
-def money(value: Decimal) -> str:
-    """Return `value` rounded for people: 2 decimals from 1 on, else as many of 8 as it has; thousands parted."""
-    cents = value.quantize(Decimal("0.01"), rounding=ROUND_HALF_EVEN)
-    fine = value.quantize(Decimal("1E-8"), rounding=ROUND_HALF_EVEN)
-    return f"{cents:,f}" if abs(value) >= 1 or fine == cents else plain(fine)
+def money(value: Decimal, equity: Decimal) -> str:
+    """Return `value` rounded for people, thousands parted: 2 decimals, or 8 where all there is, is below 100 quote."""
+    places = Decimal("0.01") if equity >= 100 else Decimal("1E-8")
+    rounded = value.quantize(places, rounding=ROUND_HALF_EVEN)
+    return f"{rounded if rounded else abs(rounded):,f}"  # never -0.00
 
 
 def _head(report: Report) -> str:
@@ -79,32 +79,34 @@ def _span(ms: int) -> str:
 
 
 def _figures(summary: Summary) -> str:
+    def told(amount: Decimal) -> str:
+        return money(amount, summary.equity_initial_quote)
+
     quote = summary.quote
-    counts = summary.counts
     held = summary.held_value_quote - summary.held_cost_quote
     rows = [
-        ("PnL", f"{money(summary.pnl_quote)} {quote}", "closed trades, fees included"),
-        ("open", f"{money(held)} {quote}", _held_words(summary)),
-        ("fees", f"{money(summary.fees_quote)} {quote}", ""),
-        ("balance", f"{money(summary.final_quote)} {quote}", f"began with {money(summary.initial_quote)}"),
-        ("equity", f"{money(summary.equity_quote)} {quote}", f"began with {money(summary.equity_initial_quote)}"),
+        ("PnL", f"{told(summary.pnl_quote)} {quote}", "closed trades, fees included"),
+        ("open", f"{told(held)} {quote}", _held_words(summary)),
+        ("fees", f"{told(summary.fees_quote)} {quote}", ""),
+        ("balance", f"{told(summary.final_quote)} {quote}", f"began with {told(summary.initial_quote)}"),
+        ("equity", f"{told(summary.equity_quote)} {quote}", f"began with {told(summary.equity_initial_quote)}"),
         ("drawdown", f"{summary.max_drawdown_pct:.2f} %", "largest fall of the equity"),
         ("exposure", percent(summary.exposure_mean), f"on average, {percent(summary.exposure_max)} at most"),
-        *_activity(counts),
+        *_activity(summary.counts),
         ("conserved", *_conserved(summary)),
     ]
     return _aligned(rows)
 
 
 def _held_words(summary: Summary) -> str:
-    positions = summary.positions_held
+    positions, equity = summary.positions_held, summary.equity_initial_quote
     if not summary.held_value_quote:
         return "nothing held"
     if not positions:
         return "dust of closed trades"
     dust = any(row.held and not row.held_cost for row in summary.symbols)
     what = f"{positions} {'position' if positions == 1 else 'positions'}{' and dust' if dust else ''}"
-    return f"{what} worth {money(summary.held_value_quote)} that cost {money(summary.held_cost_quote)}"
+    return f"{what} worth {money(summary.held_value_quote, equity)} that cost {money(summary.held_cost_quote, equity)}"
 
 
 def _conserved(summary: Summary) -> tuple[str, str]:
@@ -148,7 +150,7 @@ def _symbols(summary: Summary) -> str:
         return ""
     shown = rows[:SYMBOL_ROWS]
     table: list[Sequence[str]] = [("symbol", "trades", "won", "fills", "bought", "fees", "PnL", "held")]
-    table += [_symbol(row) for row in shown]
+    table += [_symbol(row, summary.equity_initial_quote) for row in shown]
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
     lines = [
         "  " + "  ".join(f"{cell:<{width}}" if i == 0 else f"{cell:>{width}}" for i, (cell, width) in enumerate(cells))
@@ -159,9 +161,9 @@ def _symbols(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def _symbol(row: SymbolSummary) -> Sequence[str]:
-    money_cells = (money(row.bought), money(row.fees), money(row.pnl), money(row.held_value))
-    return (row.symbol, str(row.trades), str(row.wins), str(row.fills), *money_cells)
+def _symbol(row: SymbolSummary, equity: Decimal) -> Sequence[str]:
+    amounts = (row.bought, row.fees, row.pnl, row.held_value)
+    return (row.symbol, str(row.trades), str(row.wins), str(row.fills), *(money(amount, equity) for amount in amounts))
 
 
 def _targets(targets: Sequence[Target]) -> str:
