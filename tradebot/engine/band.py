@@ -18,7 +18,7 @@ SLACK_SHARE = 64.0
 
 def refresh(desk: Desk, exits: ExitRules, symbol: SymbolState) -> None:
     """Set the symbol's band from its anchor, position, intents and waits."""
-    if symbol.symbol in desk.state.by_symbol or symbol.below_since >= 0 or desk.now < symbol.exit_wait_ms:
+    if symbol.symbol in desk.state.by_symbol or symbol.below_since >= 0 or symbol.exit_wait_ms:
         symbol.lo = symbol.trigger_lo = OUTSIDE
         return
     lo, hi, wake = 0.0, OUTSIDE, NEVER

@@ -274,7 +274,11 @@ class Engine:
             self._deadlines[kind](key)
 
     def _on_exit_time(self, name: str) -> None:
-        symbol = self.desk.symbols[name]
+        """Look at the exits of a symbol whose time stop or next attempt is due; an outdated deadline is nothing."""
+        symbol, now = self.desk.symbols[name], self.desk.now
+        if now < symbol.hold_ms and not 0 < symbol.exit_wait_ms <= now:
+            return
+        symbol.exit_wait_ms = 0
         self._consider_exit(symbol)
         band.refresh(self.desk, self.parts.exits, symbol)
 
