@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from tradebot.storage.files import write_atomic
 
     home = args.dir or Path(Sessions().dir)
-    found = [session_report(find_session(name, home)) for name in args.sessions]
+    folders = dict.fromkeys(find_session(name, home) for name in args.sessions)  # one named twice counts once
+    found = [session_report(folder) for folder in folders]
     totals = reports.totals(found) if len(found) > 1 else []
     text = "\n\n".join([*map(to_text, found), *map(total_text, totals)])
     if args.json:

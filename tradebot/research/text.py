@@ -38,7 +38,7 @@ def money(value: Decimal, equity: Decimal) -> str:
     """Return `value` rounded for people, thousands parted: 2 decimals, or 8 where all there is, is below 100 quote."""
     places = Decimal("0.01") if equity >= 100 else Decimal("1E-8")
     rounded = value.quantize(places, rounding=ROUND_HALF_EVEN)
-    return f"{rounded if rounded else abs(rounded):,f}"  # never -0.00
+    return f"{rounded or abs(rounded):,f}"  # never -0.00
 
 
 def _head(report: Report) -> str:
