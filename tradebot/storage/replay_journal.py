@@ -16,6 +16,8 @@ from tradebot.domain.facts import Fact, encode
 from tradebot.storage import journal_file
 
 _GROUP = 4096  # facts encoded and written together: a matter of memory, not of outcome
+_ROWS = 64  # rows one statement inserts: a third cheaper than row by row
+_INSERT_ROWS = journal_file.INSERT + ", (?, ?, ?, ?)" * (_ROWS - 1)
 
 
 class MemoryJournal:
@@ -113,19 +115,22 @@ class ReplayJournal:
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
-        bodies = [encode(fact) for _, fact in waiting]
-        seq = self._last - len(waiting)
-        rows = [
-            (seq + number, at_ms, type(fact).__name__, body)
-            for number, ((at_ms, fact), body) in enumerate(zip(waiting, bodies, strict=True), 1)
-        ]
-        if not rows:
+        if not waiting:
             return
+        bodies = [encode(fact) for _, fact in waiting]
+        values: list[int | str | bytes] = []
+        seq = self._last - len(waiting)
+        for (at_ms, fact), body in zip(waiting, bodies, strict=True):
+            seq += 1
+            values += (seq, at_ms, type(fact).__name__, body)
         bodies.append(b"")
         self._hash.update(b"\n".join(bodies))
+        wide = 4 * _ROWS
+        rest = len(values) - len(values) % wide
         try:
             self._database.execute("BEGIN")
-            self._database.executemany(journal_file.INSERT, rows)
+            self._database.executemany(_INSERT_ROWS, (values[at : at + wide] for at in range(0, rest, wide)))
+            self._database.executemany(journal_file.INSERT, (values[at : at + 4] for at in range(rest, len(values), 4)))
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
             raise StorageFailed(f"{self.path}: the replay's journal cannot be written ({error})") from error
