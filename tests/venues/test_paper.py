@@ -29,6 +29,7 @@ from tradebot.domain.market import Instrument
 from tradebot.domain.numbers import plain
 from tradebot.domain.orders import Balance, OrderType, Side, TimeInForce
 from tradebot.ports import Due, SimulatedVenue
+from tradebot.venues.matching import UNSEEN
 from tradebot.venues.paper import NEVER_MS, PaperVenue
 
 BTC, ETH = "BTC/USDT", "ETH/USDT"
@@ -162,6 +163,41 @@ def test_a_trade_gives_its_price_only_to_those_on_the_aggressors_side() -> None:
         "71: a 0.4@100.5 taker -0.0004 BTC",
         "71: a expired 0.4 UNFILLED_IOC_QUANTITY_EXPIRED",
     ]
+
+
+def test_a_request_may_overtake_another_and_then_comes_first() -> None:
+    def run(seed: int) -> tuple[int, int, str]:
+        where = venue(seed=seed, jitter_ms=30)
+        where.submit(order("a", IOC, "101", "1"), 0)
+        where.submit(order("b", IOC, "101", "1"), 0)
+        sent = where.image().orders
+        first = next(event for _, event in where.on_market(quote(99, 101), 80))
+        assert isinstance(first, OrderAcknowledged)
+        return sent["a"].arrives_ms, sent["b"].arrives_ms, first.client_id
+
+    runs = [run(seed) for seed in range(20)]
+    assert {first for _, _, first in runs} == {"a", "b"}
+    assert all(first == ("a" if a <= b else "b") for a, b, first in runs)
+
+
+def test_where_only_trades_are_seen_each_is_liquidity_of_its_own() -> None:
+    where = venue()
+    told(where, (0, order("a", IOC, "101", "1")), (50, trade(100, 1, buyer=True)))
+    assert told(where, (51, order("b", IOC, "101", "1")), (91, trade(100, 1, buyer=True)))[-1] == "111: b filled 1"
+
+
+def test_a_trade_at_a_standing_level_is_no_new_liquidity() -> None:
+    where = venue()
+    told(where, (0, order("a", IOC, "101", "3")), (0, order("stay", GTC, "50", "1")), (40, quote(99, 101, 3.0)))
+    answers = told(where, (51, order("b", IOC, "101", "1")), (91, trade(101, 1, buyer=True)))
+    assert answers[-1].startswith("111: b expired 0")
+
+
+def test_what_stood_when_nobody_looked_any_more_is_not_believed() -> None:
+    where = venue()
+    told(where, (0, order("a", IOC, "101", "1")), (40, quote(99, 101)))
+    told(where, (9_000, order("b", GTC, "99", "1")), (9_040, trade(101, 1, buyer=True)))
+    assert where.image().orders["b"].ahead == UNSEEN
 
 
 def test_jitter_comes_from_the_seed_and_keeps_an_orders_answers_in_order() -> None:
@@ -346,6 +382,11 @@ def test_own_orders_at_one_price_share_the_queue_in_order_of_time() -> None:
     ]
 
 
+def test_what_one_own_order_waited_for_counts_for_the_next() -> None:
+    where = rested(venue(), order("a", GTC, "99", "1"), order("b", GTC, "99", "1"), bid_size=2.0)
+    assert told(where, (50, trade(99, 3.5, buyer=False)))[-1] == "70: b 0.5@99 maker -0.0005 BTC"
+
+
 def test_the_opposite_best_fills_strictly_beyond_the_price_and_shares_what_is_shown() -> None:
     where = rested(venue(), order("a", GTC, "99", "2"), order("b", GTC, "99", "2"))
     assert told(where, (50, quote(98, 99, 9))) == []
@@ -376,7 +417,7 @@ def test_a_crossing_gtc_takes_what_is_shown_and_rests() -> None:
         "60: a 0.5@101 taker -0.0005 BTC"
     ]
     held = where.image().orders["a"]
-    assert (held.status, held.ahead, held.locked) == ("open", 0, D("151.5"))
+    assert (held.status, held.ahead, held.locked) == ("open", D(0), D("151.5"))
 
 
 def test_post_only_rests_or_is_refused() -> None:
@@ -426,6 +467,13 @@ def test_a_cancel_nobody_woke_the_venue_for_happens_at_its_own_time() -> None:
         (5_000, OrderClosed("a", "canceled", D(0), "", 140)),
         (5_060, OrderReported("a", "1", "canceled", D(0), (), 5_000)),
     ]
+
+
+def test_no_answer_is_due_in_the_past() -> None:
+    where = rested(venue(), order("a", GTC, "99", "2"))
+    where.submit(CancelOrder("a", BTC), 100)
+    where.submit(CancelOrder("a", BTC), 101)
+    assert story(where.advance(5_000)) == ["5000: a canceled 0", "5000: a cancel -2011 Unknown order sent."]
 
 
 def test_a_cancel_waits_behind_an_order_that_is_still_on_its_way() -> None:
@@ -586,5 +634,9 @@ def test_an_open_order_of_a_symbol_no_longer_traded_can_be_cancelled() -> None:
 def test_new_fee_rules_never_overdraw_what_an_open_order_locked() -> None:
     image = rested(venue(initial_quote=D(198)), order("a", GTC, "99", "2")).image()
     where = venue(image, fee_in="quote")
-    assert told(where, (50, trade(98, 1, buyer=False)), (51, trade(98, 1, buyer=False)))[-1] == "71: a filled 2"
+    assert told(where, (50, trade(98, 1, buyer=False)), (51, trade(98, 1, buyer=False))) == [
+        "70: a 1@99 maker -0 USDT",
+        "71: a 1@99 maker -0 USDT",
+        "71: a filled 2",
+    ]
     assert where.image().balances == {"USDT": Balance(D(0)), "BTC": Balance(D(2))}

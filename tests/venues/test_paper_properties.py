@@ -33,9 +33,10 @@ from tradebot.venues.paper import PaperVenue
 A, B = "AAA/USDT", "BBB/USDT"
 INSTRUMENTS = {
     A: Instrument(A, "AAA", "USDT", Decimal("0.01"), Decimal("0.001")),
-    B: Instrument(B, "BBB", "USDT", Decimal("0.1"), Decimal("0.00000001")),
+    B: Instrument(B, "BBB", "USDT", Decimal("0.00001"), Decimal("0.00000001")),
 }
-START = {"USDT": Balance(Decimal(700)), "AAA": Balance(Decimal("3.5")), "BBB": Balance(Decimal("2.12345678"))}
+SCALE = {A: Decimal(1), B: Decimal("0.0001")}  # BBB is cheap: its prices have more digits than a balance shows
+START = {"USDT": Balance(Decimal(700)), "AAA": Balance(Decimal("3.5")), "BBB": Balance(Decimal("21234.5678"))}
 
 
 class Moment(NamedTuple):
@@ -57,10 +58,13 @@ WAITS = st.sampled_from([0, 0, 1, 7, 20, 61])
 def orders(draw: st.DrawFn, number: int) -> PlaceOrder:
     """Draw an order; ids of earlier orders come again now and then."""
     client_id = f"o-{draw(st.integers(max(0, number - 9), number)) if draw(st.booleans()) else number}"
-    symbol, side, amount = draw(SYMBOLS), draw(st.sampled_from(Side)), draw(AMOUNTS)
+    symbol, side = draw(SYMBOLS), draw(st.sampled_from(Side))
+    amount = draw(AMOUNTS) / SCALE[symbol]
     if draw(st.integers(0, 3)):
         tif = draw(st.sampled_from(TimeInForce))
-        return PlaceOrder(client_id, symbol, side, OrderType.LIMIT, tif, 0, price=draw(TENTHS), amount=amount)
+        return PlaceOrder(
+            client_id, symbol, side, OrderType.LIMIT, tif, 0, price=draw(TENTHS) * SCALE[symbol], amount=amount
+        )
     in_quote = draw(st.booleans())
     return PlaceOrder(
         client_id,
@@ -70,27 +74,27 @@ def orders(draw: st.DrawFn, number: int) -> PlaceOrder:
         TimeInForce.IOC,
         0,
         amount=Decimal(0) if in_quote else amount,
-        quote_amount=amount * 100 if in_quote else Decimal(0),
+        quote_amount=amount * 100 * SCALE[symbol] if in_quote else Decimal(0),
     )
 
 
 @st.composite
 def market_events(draw: st.DrawFn) -> Event:
+    """Draw a trade, a book or a quote; prices are as long as floats are."""
     symbol = draw(SYMBOLS)
+    scale = float(SCALE[symbol])
+    price, sizes = draw(CENTS), [size / scale for size in draw(st.lists(SIZES, min_size=6, max_size=6))]
     match draw(st.integers(0, 3)):
         case 0:
-            return TradeSeen(
-                symbol, draw(CENTS), draw(SIZES.filter(lambda size: 0 < size < 1e9)), draw(st.booleans()), 0
-            )
+            size = sizes[0] if 0 < sizes[0] < 1e9 else 0.7
+            return TradeSeen(symbol, price * scale, size, draw(st.booleans()), 0)
         case 1:
-            bid = draw(CENTS)
-            sizes = draw(st.lists(SIZES, min_size=6, max_size=6))
-            bids = tuple((bid - step / 10, size) for step, size in enumerate(sizes[:3]))
-            asks = tuple((bid + 0.07 + step / 7, size) for step, size in enumerate(sizes[3:]))
+            bids = tuple(((price - step / 10) * scale, size) for step, size in enumerate(sizes[:3]))
+            asks = tuple(((price + 0.07 + step / 7) * scale, size) for step, size in enumerate(sizes[3:]))
             return BookSeen(symbol, bids, asks, 0)
         case _:
-            bid = draw(CENTS)
-            return QuoteSeen(symbol, bid, bid + draw(st.sampled_from([0.0, 0.01, 1 / 3])), draw(SIZES), draw(SIZES), 0)
+            ask = price + draw(st.sampled_from([0.0, 0.01, 1 / 3]))
+            return QuoteSeen(symbol, price * scale, ask * scale, sizes[0], sizes[1], 0)
 
 
 @st.composite
@@ -188,7 +192,8 @@ def check_conservation(image: AccountImage, fills: Sequence[FillReported], sides
         expected[base] += sign * Fraction(fill.amount)
         expected[quote] -= sign * Fraction(fill.price) * Fraction(fill.amount)
         expected[fill.fee_asset] -= Fraction(fill.fee)
-    assert {asset: Fraction(balance.total) for asset, balance in image.balances.items()} == dict(expected)
+    held = {asset: Fraction(balance.free) + Fraction(balance.locked) for asset, balance in image.balances.items()}
+    assert held == dict(expected)
 
 
 def check_story(run: Run) -> dict[str, Side]:
@@ -245,12 +250,17 @@ def allows(wish: PlaceOrder, fill: FillReported) -> bool:
 
 
 def unique_ids(script: Sequence[Moment]) -> list[Moment]:
-    """Give every order of a script an id of its own, and every cancel and query an order that may be there."""
-    renamed = []
+    """Give every order of a script an id of its own, and every cancel one of the last orders to aim at."""
+    renamed: list[Moment] = []
+    placed: list[PlaceOrder] = []
     for number, moment in enumerate(script):
         what = moment.what
         if isinstance(what, PlaceOrder):
             what = msgspec.structs.replace(what, client_id=f"o-{number}")
+            placed.append(what)
+        elif isinstance(what, CancelOrder) and placed:
+            target = placed[-1 - int(what.client_id[2:]) % min(4, len(placed))]
+            what = CancelOrder(target.client_id, target.symbol)
         renamed.append(moment._replace(what=what))
     return renamed
 
@@ -307,11 +317,12 @@ def test_the_same_run_is_answered_the_same(paper: Paper, script: list[Moment]) -
 @given(PAPERS, scripts(), scripts(30))
 @settings(max_examples=100)
 def test_a_restart_goes_on_where_it_was(paper: Paper, before: list[Moment], after: list[Moment]) -> None:
-    """Before the restart's first moment the market shows prices never seen before, to both."""
+    """What comes first after the restart are prices far from all before, for what stood is not in the image."""
     run = Run(paper, AccountImage(dict(START))).play(before)
     image = msgspec.json.decode(msgspec.json.encode(run.venue.image()), type=AccountImage)
     again = Run(paper, image, run.now_ms)
-    fresh = [Moment(0, QuoteSeen(symbol, 10.0, 500.0, 0.125, 0.125, 0)) for symbol in (A, B)]
+    scales = {symbol: float(scale) for symbol, scale in SCALE.items()}
+    fresh = [Moment(0, QuoteSeen(symbol, 10 * by, 500 * by, 0.125, 0.125, 0)) for symbol, by in scales.items()]
     seen = len(run.answers)
     run.play([*fresh, *after])
     again.play([*fresh, *after])

@@ -22,10 +22,9 @@ NO_LEVELS: Final[Levels] = ()
 
 
 class Take(Struct, frozen=True, gc=False):
-    """An amount (base) to be taken at one level; `stands` is the size the level is known by."""
+    """An amount (base) to be taken at a level (price, size); `price` is the level's, exactly."""
 
-    level: float
-    stands: float
+    level: tuple[float, float]
     price: Decimal
     amount: Decimal
 
@@ -87,25 +86,19 @@ class Book:
             self._taken[side].pop(price, None)
         return ((price, size),)
 
-    def left(self, side: Side, price: float, size: float) -> tuple[Decimal, float]:
-        """Return what an order of `side` can still take of a level (base), and the size the level is known by."""
-        stands = size
-        for level, shown in self.opposite(side):
-            if level == price:
-                stands = shown
-                break
+    def left(self, side: Side, price: float, size: float) -> Decimal:
+        """Return what an order of `side` can still take (base) of `size` at a level."""
         share = exact(size) * self._participation
         taken = self._taken[side].get(price)
-        if taken is None or taken[0] != stands:
-            return share, stands
-        return (share - taken[1] if share > taken[1] else ZERO), stands
+        if taken is None:
+            return share
+        return share - taken[1] if share > taken[1] else ZERO
 
-    def take(self, side: Side, level: float, stands: float, amount: Decimal) -> None:
-        """Remember that an order of `side` took `amount` at a level."""
-        taken = self._taken[side]
-        before = taken.get(level)
-        used = before[1] if before is not None and before[0] == stands else ZERO
-        taken[level] = (stands, used + amount)
+    def take(self, side: Side, price: float, size: float, amount: Decimal) -> None:
+        """Remember that an order of `side` took `amount` of `size` at a level, as long as the level shows the same."""
+        stands = dict(self.opposite(side)).get(price, size)
+        before = self._taken[side].get(price, (stands, ZERO))
+        self._taken[side][price] = (stands, before[1] + amount)
 
     def plan(self, wanted: Wanted, levels: Levels, instrument: Instrument) -> tuple[list[Take], bool]:
         """Return what a taker gets of `levels`, best first, and whether that is all it wants."""
@@ -120,13 +113,13 @@ class Book:
                 rest = floor_to(money / price, instrument.amount_step)
             if not rest:
                 return takes, True
-            free, stands = self.left(wanted.side, level, size)
+            free = self.left(wanted.side, level, size)
             if free >= rest:
-                takes.append(Take(level, stands, price, rest))
+                takes.append(Take((level, size), price, rest))
                 return takes, True
             amount = floor_to(free, instrument.amount_step)
             if amount:
-                takes.append(Take(level, stands, price, amount))
+                takes.append(Take((level, size), price, amount))
                 rest -= amount
                 money -= amount * price
         return takes, False

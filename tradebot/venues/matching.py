@@ -141,7 +141,7 @@ class Matching:
         if order.tif is TimeInForce.FOK and order.type is OrderType.LIMIT and not whole:
             takes = []
         for take in takes:
-            book.take(order.side, take.level, take.stands, take.amount)
+            book.take(order.side, *take.level, take.amount)
             found.append(self._fill(order, instrument, take.price, take.amount, now_ms, maker=False))
         if whole:
             found.append(self._close(order, "filled", "", now_ms))
@@ -210,10 +210,10 @@ class Matching:
                 if level >= price if side is Side.BUY else level <= price:
                     break
                 self._reach_front(order)
-                free, stands = book.left(side, level, size)
-                part = min(floor_to(free, instrument.amount_step), order.amount - order.filled - amount)
+                free = floor_to(book.left(side, level, size), instrument.amount_step)
+                part = min(free, order.amount - order.filled - amount)
                 if part:
-                    book.take(side, level, stands, part)
+                    book.take(side, level, size, part)
                     amount += part
             if amount:
                 found += self._make(order, instrument, amount, now_ms)

@@ -177,7 +177,7 @@ class PaperVenue:
             due = arrives + self._latency.response_ms(request)
             answers.append((due, UNKNOWN_ORDER.of_cancel(command.client_id, arrives)))
             return
-        order.cancels = tuple(sorted((*order.cancels, (max(arrives, order.arrives_ms), request))))
+        order.cancels = tuple(sorted((*order.cancels, (arrives, request))))
         self._account.touch(order)
         self._canceling[order.client_id] = order
 
@@ -204,8 +204,8 @@ class PaperVenue:
             lane = self._lanes.setdefault(order.symbol, [])
             insort(lane, order, key=lambda each: (each.arrives_ms, each.request))
 
-    def _end(self, order: AccountOrder, now_ms: int, answers: list[Due]) -> None:
-        """Let go of an order that ended at `now_ms`; every cancel still on its way will find it gone."""
+    def _end(self, order: AccountOrder, ended_ms: int, now_ms: int, answers: list[Due]) -> None:
+        """Let go of an order that ended at `ended_ms`; every cancel still on its way will find it gone."""
         del self._live[order.client_id]
         self._watched[order.symbol] -= 1
         if not self._watched[order.symbol]:
@@ -213,8 +213,8 @@ class PaperVenue:
         if self._canceling.pop(order.client_id, None) is None:
             return
         for arrives, request in order.cancels:
-            at_ms = max(arrives, now_ms)
-            due = at_ms + self._slower_ms(order.request, request)
+            at_ms = max(arrives, ended_ms)
+            due = max(now_ms, at_ms + self._slower_ms(order.request, request))
             answers.append((due, UNKNOWN_ORDER.of_cancel(order.client_id, at_ms)))
         order.cancels = ()
         self._account.touch(order)
@@ -253,7 +253,7 @@ class PaperVenue:
             order.cancels = order.cancels[1:]
             ended = self._core.cancel(order.client_id, at_ms)
             answers.append((max(now_ms, at_ms + self._slower_ms(order.request, request)), ended))
-            self._end(order, at_ms, answers)
+            self._end(order, at_ms, now_ms, answers)
 
     def _slower_ms(self, order: int, cancel: int) -> int:
         """Return the response latency of what ends a cancel: never before what its order answered earlier."""
@@ -265,4 +265,4 @@ class PaperVenue:
             order = self._live[event.client_id]
             answers.append((now_ms + self._latency.response_ms(order.request), event))
             if isinstance(event, OrderClosed | OrderRefused):
-                self._end(order, now_ms, answers)
+                self._end(order, now_ms, now_ms, answers)
