@@ -10,43 +10,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from tests.storage.journals import WAIT_S, fact, fill, open_journal
 from tradebot.domain.errors import StorageFailed
-from tradebot.domain.facts import AccountOpened, Fact, OrderFilled, StaleDataSeen
-from tradebot.domain.orders import Side
+from tradebot.domain.facts import AccountOpened, Fact, StaleDataSeen
 from tradebot.storage.journal import SqliteJournal
 from tradebot.storage.journal_file import read_facts
-from tradebot.storage.replay_journal import MemoryJournal, ReplayJournal
-
-WAIT_S = 20.0
-
-
-def fact(number: int) -> Fact:
-    return AccountOpened(asset="USDT", amount=Decimal(number))
-
-
-def fill(number: int) -> Fact:
-    return OrderFilled(
-        client_id=f"bot-run-{number}",
-        intent_id=number,
-        symbol="BTC/USDT",
-        side=Side.BUY,
-        trade_id=str(number),
-        price=Decimal("64102.10"),
-        amount=Decimal("0.00156"),
-        fee=Decimal("0.00000156"),
-        fee_asset="BTC",
-        maker=False,
-        latency_ms=41,
-    )
-
-
-def open_journal(path: Path, *, wal_mb: int = 4) -> SqliteJournal:
-    return SqliteJournal.open(path, batch_ms=1, wal_mb=wal_mb, retry_s=0.02)
 
 
 @pytest.fixture
@@ -189,21 +161,6 @@ def test_closing_a_journal_that_cannot_write_gives_up_and_says_so(tmp_path: Path
     assert list(read_facts(path)) == []
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
 def fill_up(ballast: Path) -> None:
     with ballast.open("wb", buffering=0) as file:
         try:
@@ -294,78 +251,6 @@ def test_kill_nine_while_appending_leaves_no_hole_and_keeps_all_that_was_reporte
     assert journal.close(WAIT_S)
 
 
-# -- files that are not what they should be ---------------------------------------------------------
-
-
-def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "journal.sqlite"
-    path.write_bytes(b"this is no database, it is a shopping list\n" * 50)
-    before = path.read_bytes()
-    with pytest.raises(StorageFailed, match="not a database"):
-        open_journal(path)
-    assert path.read_bytes() == before
-
-
-def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "journal.sqlite"
-    assert open_journal(path).close(WAIT_S)
-    database = sqlite3.connect(path)
-    database.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
-    database.commit()
-    database.close()
-    with pytest.raises(StorageFailed, match=r"journal\.sqlite: journal of schema 99, this version reads schema 1"):
-        open_journal(path)
-
-
-def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "journal.sqlite"
-    database = sqlite3.connect(path)
-    database.execute("CREATE TABLE recipes (name TEXT)")
-    database.commit()
-    database.close()
-    with pytest.raises(StorageFailed, match="not a journal of tradebot"):
-        open_journal(path)
-
-
-def test_a_malformed_page_is_reported_while_reading(tmp_path: Path) -> None:
-    path = tmp_path / "journal.sqlite"
-    journal = open_journal(path)
-    journal.append([fill(number) for number in range(2000)], 1)
-    assert journal.close(WAIT_S)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2 : len(data) // 2 + 8192] = b"\xa5" * 8192
-    path.write_bytes(bytes(data))
-    with pytest.raises(StorageFailed, match=r"journal\.sqlite"):
-        list(read_facts(path))
-
-
-def test_a_hole_is_reported_with_its_place(tmp_path: Path) -> None:
-    path = tmp_path / "journal.sqlite"
-    journal = open_journal(path)
-    journal.append([fact(number) for number in range(5)], 1)
-    assert journal.close(WAIT_S)
-    database = sqlite3.connect(path)
-    database.execute("DELETE FROM facts WHERE seq = 3")
-    database.commit()
-    database.close()
-    with pytest.raises(StorageFailed, match=r"fact 3 is missing \(the next one is 4\)"):
-        list(read_facts(path))
-    assert [seq for seq, _, _ in read_facts(path, 3)] == [4, 5]
-
-
-def test_a_fact_of_an_unknown_kind_is_reported_with_its_seq(tmp_path: Path) -> None:
-    path = tmp_path / "journal.sqlite"
-    journal = open_journal(path)
-    journal.append([fact(1), fact(2)], 1)
-    assert journal.close(WAIT_S)
-    database = sqlite3.connect(path)
-    database.execute("""UPDATE facts SET body = CAST('{"fact":"Weather"}' AS BLOB) WHERE seq = 2""")
-    database.commit()
-    database.close()
-    with pytest.raises(StorageFailed, match="fact 2 cannot be read"):
-        list(read_facts(path))
-
-
 # -- runs -------------------------------------------------------------------------------------------
 
 
@@ -376,36 +261,3 @@ def test_a_run_that_never_ended_is_named_by_the_next_one(journal: SqliteJournal)
     assert journal.open_run("r3", 3000) is None
     with pytest.raises(StorageFailed, match="r3"):
         journal.open_run("r3", 4000)
-
-
-# -- simulated runs ---------------------------------------------------------------------------------
-
-
-def test_every_journal_of_a_simulated_run_has_the_same_digest(tmp_path: Path) -> None:
-    memory, replay = MemoryJournal(), ReplayJournal.create(tmp_path / "replay.sqlite")
-    for number in range(6000):
-        facts = [fact(number), fill(number)]
-        assert memory.append(facts, number) == replay.append(facts, number)
-        if number == 1234:
-            assert memory.digest() == replay.digest()
-    assert memory.digest() == replay.digest()
-    assert list(memory.read(0)) == list(replay.read(0))
-    assert list(memory.read(11_990)) == list(replay.read(11_990))
-    replay.close()
-    assert list(read_facts(replay.path)) == list(memory.read(0))
-
-
-def test_a_digest_tells_any_difference_of_order_or_content() -> None:
-    def digest(*facts: Fact) -> str:
-        journal = MemoryJournal()
-        journal.append(facts, 1)
-        return journal.digest()
-
-    assert digest(fact(1), fact(2)) == digest(fact(1), fact(2))
-    assert len({digest(), digest(fact(1)), digest(fact(1), fact(2)), digest(fact(2), fact(1))}) == 4
-
-
-def test_a_replay_never_writes_into_an_existing_journal(tmp_path: Path) -> None:
-    ReplayJournal.create(tmp_path / "replay.sqlite").close()
-    with pytest.raises(StorageFailed, match="exists already"):
-        ReplayJournal.create(tmp_path / "replay.sqlite")
