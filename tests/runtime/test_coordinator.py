@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.runtime.telling import Told
 from tradebot.config.sections.shutdown import Shutdown
 from tradebot.domain.errors import ExitCode
-from tradebot.domain.facts import Level, Stream
 from tradebot.runtime.cleanup import Callback, Work
 from tradebot.runtime.component import NullPart, TaskPart
 from tradebot.runtime.coordinator import Coordinator, Ending
@@ -23,19 +23,6 @@ from tradebot.runtime.signals import Signals, StopAsked
 QUICK = Shutdown(
     entries_deadline_s=0.2, orders_deadline_s=0.2, write_deadline_s=0.6, close_deadline_s=0.4, callback_timeout_s=0.1
 )
-
-
-class Records:
-    """Keeps what is logged."""
-
-    def __init__(self) -> None:
-        self.records: list[tuple[Stream, Level, str, str]] = []
-
-    def emit(self, stream: Stream, level: Level, event_type: str, message: str = "", **fields: Any) -> None:
-        self.records.append((stream, level, event_type, message))
-
-    def texts(self, event_type: str) -> list[str]:
-        return [text for _, _, kind, text in self.records if kind == event_type]
 
 
 class Trades:
@@ -63,7 +50,7 @@ class Rig:
     """A coordinator with everything around it noted."""
 
     def __init__(self, signals: Signals) -> None:
-        self.log = Records()
+        self.log = Told()
         self.said: list[str] = []
         self.coordinator = Coordinator(signals, self.log, self.said.append)
 

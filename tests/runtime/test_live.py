@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.runtime.telling import Told
 from tradebot.config.sections.engine import Engine as Limits
 from tradebot.domain.commands import CancelOrder, Command, QueryBalances
 from tradebot.domain.errors import StorageFailed
@@ -20,7 +21,7 @@ from tradebot.domain.events import (
     QuoteSeen,
     TradeSeen,
 )
-from tradebot.domain.facts import EntriesClosed, Fact, Level, Stream
+from tradebot.domain.facts import EntriesClosed, Fact
 from tradebot.ports import Due
 from tradebot.runtime.clock import WallClock
 from tradebot.runtime.dispatch import Dispatch, StateSuspect
@@ -85,33 +86,6 @@ class Venue:
     def _maybe_fail(self) -> None:
         if self.fails and self.fails.pop(0):
             raise OSError("cut")
-
-
-class Told:
-    """Keeps logs, counts and facts."""
-
-    def __init__(self) -> None:
-        self.records: list[tuple[str, str]] = []
-        self.counts: dict[str, int] = {}
-        self.facts: list[Fact] = []
-
-    def emit(self, stream: Stream, level: Level, event_type: str, message: str = "", **fields: Any) -> None:
-        self.records.append((event_type, message))
-
-    def record(self, facts: Sequence[Fact], now_ms: int, last_seq: int = 0) -> None:
-        self.facts += facts
-
-    def count(self, name: str, amount: float = 1) -> None:
-        self.counts[name] = self.counts.get(name, 0) + round(amount)
-
-    def observe(self, name: str, value_ms: float) -> None:
-        self.count(name)
-
-    def gauge(self, name: str, value: float) -> None:
-        self.counts[name] = round(value)
-
-    def kinds(self) -> list[str]:
-        return [kind for kind, _ in self.records]
 
 
 class Rig:

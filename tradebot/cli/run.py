@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tradebot.domain.errors import DataInvalid, StorageFailed
-from tradebot.runtime.signals import Signals, StopAsked
+from tradebot.runtime.signals import Signals, StopAsked, interrupted
 
 if TYPE_CHECKING:
     from tradebot.runtime.wiring import Makers, Run
@@ -32,7 +32,7 @@ def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None =
     """Run the bot with the parts of `makers`, by default the real ones, under handlers already installed."""
     from tradebot.config.loader import load_profile
     from tradebot.runtime.leftovers import held
-    from tradebot.runtime.running import finish, interrupted, last_lines
+    from tradebot.runtime.running import finish, last_lines
     from tradebot.runtime.wiring import Makers, Options, wire
     from tradebot.telemetry.console import Console, NoConsole
 

@@ -191,7 +191,7 @@ class Bot:
     def _journal_recovered(self, seq: int) -> None:
         self._shell.well("journal")
         self._log.emit(
-            "system", "WARNING", "JOURNAL_RECOVERED", f"The journal is written again, up to seq {seq}", seq=seq
+            "events", "WARNING", "JOURNAL_RECOVERED", f"The journal is written again, up to seq {seq}", seq=seq
         )
 
     # -- the end: what the coordinator asks ------------------------------------------------------

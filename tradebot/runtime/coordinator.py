@@ -216,6 +216,9 @@ class Coordinator:
         self.ending.callbacks.append(done)
         if done.outcome in {"timed out", "failed"}:
             self.ending.stragglers.append(f"{callback.stage}: {done.name} {done.outcome}")
+            if callback.vital and callback.stage == "write" and not self.ending.error:
+                self.ending.error = f"{done.name} {done.outcome}: {done.text}"
+                self._say(self.ending.error)
         if not callback.said:
             tell(self._log, done)
 

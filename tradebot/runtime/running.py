@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tradebot.domain.errors import ExitCode, StorageFailed
+from tradebot.domain.errors import StorageFailed
 from tradebot.runtime.bot import Bot
 from tradebot.runtime.coordinator import Ending
 from tradebot.runtime.leftovers import Held, Leftovers, left_since
@@ -103,8 +103,3 @@ def last_lines(finished: Finished, policy: str) -> list[str]:
 
 def _plural(noun: str, count: int) -> str:
     return noun if count == 1 else noun + "s"
-
-
-def interrupted(received: int) -> ExitCode:
-    """Return the exit code of a start that `received` signals interrupted."""
-    return ExitCode.CLEAN if received < 2 else ExitCode.FORCED

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, Self
 
-from tradebot.domain.errors import TradebotError
+from tradebot.domain.errors import ExitCode, TradebotError
 
 WATCHED: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -56,3 +56,8 @@ class Signals:
         self.received.append(signal.Signals(number).name)
         if self._wake is not None:
             self._wake()
+
+
+def interrupted(received: int) -> ExitCode:
+    """Return the exit code of a start that `received` signals interrupted."""
+    return ExitCode.CLEAN if received == 1 else ExitCode.FORCED

@@ -30,7 +30,7 @@ from tradebot.runtime.instruments import listed
 from tradebot.runtime.live import Chore, LiveShell
 from tradebot.runtime.opening import Opened, Telling, open_session, open_stores, restore
 from tradebot.runtime.outbox import Outbox
-from tradebot.runtime.signals import Signals
+from tradebot.runtime.signals import Signals, StopAsked, interrupted
 from tradebot.runtime.status import Status, StatusBook
 from tradebot.telemetry.console import Console, NoConsole
 from tradebot.venues.paper import PaperVenue
@@ -110,7 +110,6 @@ def wire(loaded: Loaded, options: Options, signals: Signals, say: Callable[[str]
         names = ", ".join(signals.names)
         telling.log.emit("system", "INFO", "SIGNAL_HANDLERS_SETUP", f"Signal handlers set up: {names}")
         coordinator = Coordinator(signals, telling.log, say)
-        stack.callback(coordinator.note_signals)
         try:
             signals.check()
             run = _wire(loaded, options, signals, clock, telling, coordinator, stack, makers)
@@ -120,6 +119,10 @@ def wire(loaded: Loaded, options: Options, signals: Signals, say: Callable[[str]
             raise refused from error
         except CannotStart as error:
             telling.start_failed(error)
+            raise
+        except StopAsked:
+            coordinator.note_signals()
+            telling.exit_code = interrupted(len(signals.received))
             raise
         run.close = stack.pop_all()
         return run

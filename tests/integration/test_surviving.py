@@ -1,0 +1,175 @@
+"""What a real bot survives: kill -9, a full disk, a log folder that vanishes, damage, a second bot in its home."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import Bot, kinds, records, session, state, write_profile
+
+
+def test_after_kill_9_the_next_start_goes_on_with_its_account(tmp_path: Path) -> None:
+    write_profile(tmp_path)
+    with Bot(tmp_path) as bot:
+        bot.wait_for("POSITION_CLOSED", times=2)
+        bot.wait_for("POSITION_OPENED")
+        bot.send(signal.SIGKILL)
+        assert bot.end() == -signal.SIGKILL
+    assert "pending_buy_intents" in state(tmp_path), "a whole picture is there after a kill"
+    with Bot(tmp_path) as bot:
+        bot.wait_for("RUN_RECOVERED")
+        assert "restored from checkpoint" in bot.wait_for("STATE_RESTORED")
+        bot.wait_for("RECOVERY_COMPLETED")
+        bot.wait_for("POSITION_CLOSED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+    assert "conserved            yes" in bot.text
+
+
+def test_a_restart_goes_on_and_fresh_begins_anew(tmp_path: Path) -> None:
+    write_profile(tmp_path)
+    for words, source in (((), "nothing, a new beginning"), ((), "checkpoint"), (("--fresh",), "nothing")):
+        with Bot(tmp_path, *words) as bot:
+            assert f"restored from {source}" in bot.wait_for("STATE_RESTORED")
+            bot.wait_for("POSITION_OPENED")
+            bot.send(signal.SIGTERM)
+            assert bot.end() == 0, bot.text
+            assert ("began with 10,000.00" in bot.text) == (source != "checkpoint")
+    aside = {path.name.partition(".")[0] for path in (tmp_path / "state" / "demo").glob("*.20*Z")}
+    assert aside == {"account", "checkpoint", "journal"}
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_the_journal_is_enough(tmp_path: Path) -> None:
+    write_profile(tmp_path)
+    with Bot(tmp_path) as bot:
+        bot.wait_for("POSITION_OPENED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+    checkpoint = tmp_path / "state" / "demo" / "checkpoint.json"
+    held = len(json.loads(checkpoint.read_text())["positions"])
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-20])
+    with Bot(tmp_path, "--for", "0.5") as bot:
+        assert "the journal alone is read" in bot.wait_for("STATE_SET_ASIDE")
+        line = bot.wait_for("STATE_RESTORED")
+        assert "facts of the journal" in line
+        assert f"{held} positions" in line
+        assert bot.end() == 0, bot.text
+    assert list(checkpoint.parent.glob("checkpoint.json.20*Z"))
+
+
+def test_a_journal_without_its_account_is_refused(tmp_path: Path) -> None:
+    write_profile(tmp_path)
+    with Bot(tmp_path, "--for", "0.5") as bot:
+        assert bot.end() == 0, bot.text
+    for path in (tmp_path / "state" / "demo").glob("account.sqlite*"):
+        path.unlink()
+    with Bot(tmp_path) as bot:
+        assert bot.end() == 5, bot.text
+    assert "the journal tells of an account that is not there" in bot.text
+    assert session(tmp_path)["exit_code"] == 5
+
+
+def test_positions_in_symbols_that_are_not_watched_any_more_are_refused(tmp_path: Path) -> None:
+    path = write_profile(tmp_path)
+    with Bot(tmp_path) as bot:
+        bot.wait_for("POSITION_OPENED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+    path.write_text(path.read_text().replace("[market]", '[market]\nsymbols = ["OTHER/USDT"]'))
+    with Bot(tmp_path) as bot:
+        assert bot.end() == 5, bot.text
+    assert "which the profile does not watch" in bot.text
+
+
+def test_two_bots_never_share_a_home(tmp_path: Path) -> None:
+    write_profile(tmp_path)
+    with Bot(tmp_path) as first:
+        first.wait_for("Bot started")
+        with Bot(tmp_path) as second:
+            assert second.end() == 1
+        said = [line for line in second.lines if line.startswith("tradebot: ")]
+        assert len(said) == 1
+        assert f"in use by another tradebot (process {first.process.pid})" in said[0]
+        first.wait_for("POSITION_OPENED")
+        first.send(signal.SIGTERM)
+        assert first.end() == 0, first.text
+
+
+def test_a_log_folder_that_vanishes_is_made_anew(tmp_path: Path) -> None:
+    write_profile(tmp_path)
+    with Bot(tmp_path) as bot:
+        bot.wait_for("POSITION_OPENED")
+        shutil.rmtree((tmp_path / "latest_session" / "logs").resolve())
+        bot.wait_for("POSITION_CLOSED", times=2)
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+    assert "LOG_FILES_RESTORED" in kinds(tmp_path, "system")
+    assert kinds(tmp_path, "system")[-1] == "LOGGING_QUEUE_STOPPED"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("a small file system can only be mounted by root")
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, check=False, capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Fill the disk of `folder` to the last byte; return the file that does."""
+    path = folder / "filler"
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 4096)
+        except OSError:
+            return path
+
+
+def test_a_full_disk_stops_sending_and_a_freed_one_goes_on(tmp_path: Path, small_disk: Path) -> None:
+    write_profile(tmp_path, f'[bot]\nstate_dir = "{small_disk}"\n[engine]\nmax_consecutive_errors = 1000\n')
+    with Bot(tmp_path) as bot:
+        bot.wait_for("POSITION_OPENED")
+        filler = fill(small_disk)
+        bot.wait_for("ENGINE_LOOP_ERROR")
+        filler.unlink()
+        bot.wait_for("POSITION_OPENED", "POSITION_CLOSED", times=3)
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+    assert "conserved            yes" in bot.text
+
+
+def test_a_disk_that_stays_full_ends_with_an_error_and_the_next_start_recovers(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    write_profile(tmp_path, f'[bot]\nstate_dir = "{small_disk}"\n[engine]\nmax_consecutive_errors = 1000\n')
+    with Bot(tmp_path) as bot:
+        bot.wait_for("POSITION_OPENED")
+        filler = fill(small_disk)
+        bot.wait_for("ENGINE_LOOP_ERROR")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 1, bot.text
+    assert "state NOT written" in bot.text
+    assert any(one["event_type"] == "CLEANUP_CALLBACK" and one["level"] == "ERROR" for one in records(tmp_path))
+    filler.unlink()
+    with Bot(tmp_path) as bot:
+        bot.wait_for("RECOVERY_COMPLETED")
+        bot.wait_for("POSITION_CLOSED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+    assert "conserved            yes" in bot.text
