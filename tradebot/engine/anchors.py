@@ -136,10 +136,23 @@ class RollingHigh(Anchor):
     def record_candle(self, shape: CandleShape, candle: Candle) -> None:
         """Take a candle: only its high can matter while it lies in one bucket."""
         start_ms = candle[0]
-        if start_ms // self.width_ms == (start_ms + shape.times[2]) // self.width_ms:
-            self.record(shape.mid(candle[3]), 0.0, start_ms)
-        else:
+        bucket = start_ms // self.width_ms
+        if bucket != (start_ms + shape.times[2]) // self.width_ms:
             super().record_candle(shape, candle)
+            return
+        price = (candle[3] * shape.down + candle[3] * shape.up) * 0.5  # as `shape.mid`, and below as `record`
+        stairs = self._stairs
+        if bucket != self.last:
+            if self.first < 0 or bucket - self.last > self.buckets:
+                self.first = bucket
+            self.last = bucket
+            oldest = bucket - self.buckets
+            while stairs and stairs[0][0] < oldest:
+                stairs.popleft()
+        while stairs and stairs[-1][1] <= price:
+            stairs.pop()
+        if not stairs or stairs[-1][0] != bucket:
+            stairs.append((bucket, price))
 
     def ceiling(self) -> float:
         """Return the high itself: it falls by time, and rises only with a higher price."""

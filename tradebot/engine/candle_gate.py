@@ -22,6 +22,9 @@ class Passage(IntEnum):
     WALK = 2
 
 
+TAKEN, HELD, WALK = Passage
+
+
 class CandleGate:
     """Takes the candles that can change nothing."""
 
@@ -34,33 +37,29 @@ class CandleGate:
 
     def offer(self, candle: Candle) -> Passage:
         """Take the candle if it can change nothing; say what is to be done with it."""
-        open_ms, index, _, high, low, close, _ = candle
-        symbol = self.symbols[index]
+        symbol = self.symbols[candle[1]]
         shape = self.shape
         if self.closes_only:
-            high = low = close
-        bid = low * shape.down
-        if (
-            not self.on
-            or bid <= symbol.lo
-            or high * shape.up >= symbol.hi
-            or open_ms + shape.times[2] >= symbol.wake_ms
-        ):
-            return Passage.WALK
+            bid, ask = candle[5] * shape.down, candle[5] * shape.up
+        else:
+            bid, ask = candle[4] * shape.down, candle[3] * shape.up
+        if bid <= symbol.lo or ask >= symbol.hi or candle[0] + shape.times[2] >= symbol.wake_ms or not self.on:
+            return WALK
         if symbol.blocked and bid <= symbol.trigger_lo:
-            return Passage.HELD
+            return HELD
         self.take(symbol, candle)
-        return Passage.TAKEN
+        return TAKEN
 
     def take(self, symbol: SymbolState, candle: Candle) -> None:
         """Record a candle as its four quotes would have been."""
         shape = self.shape
-        close = candle[5]
+        open_ms, _, _, _, _, close, volume = candle
+        close_ms = open_ms + shape.times[2]
+        symbol.bid, symbol.ask, symbol.seen_ms = bid, ask, _ = close * shape.down, close * shape.up, close_ms
         if self.closes_only:
-            symbol.anchor.record(shape.mid(close), candle[6], candle[0] + shape.times[2])
+            symbol.anchor.record((bid + ask) * 0.5, volume, close_ms)
         else:
             symbol.anchor.record_candle(shape, candle)
-        symbol.bid, symbol.ask, symbol.seen_ms = close * shape.down, close * shape.up, candle[0] + shape.times[2]
 
     def pass_price(self, symbol: SymbolState, price: float, at_ms: int, volume: float, *, closes: bool) -> bool:
         """Take one price of a candle that is walked, if it lies inside the band; return whether it was taken."""

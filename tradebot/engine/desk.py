@@ -96,6 +96,8 @@ class Desk:
         self.facts: list[Fact] = []
         self.commands: list[Command] = []
         self.blocked: list[SymbolState] = []
+        self.wakes = 0
+        """How often a symbol that a common gate held back was woken."""
         self._deadlines: list[tuple[int, int, str, str]] = []
         self._deadline_count = 0
         self.next_due_ms = NEVER
@@ -120,6 +122,7 @@ class Desk:
         """Let a symbol decide on its next price, whatever held it back."""
         symbol.blocked = False
         symbol.lo = OUTSIDE
+        self.wakes += 1
 
     def remind(self, due_ms: int, kind: str, key: str) -> None:
         """Set a deadline; it comes once, as (kind, key)."""

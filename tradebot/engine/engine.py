@@ -255,12 +255,13 @@ class Engine:
         desk = self.desk
         self._epoch = desk.state.epoch
         positions = desk.state.ledger.positions
-        open_for = {held: self.parts.gates.common(held=held) is None for held in (False, True)}
-        if not any(open_for.values()):
-            return
+        shut_for: dict[bool, bool] = {}
         still = []
         for symbol in desk.blocked:
-            if open_for[symbol.symbol in positions]:
+            held = symbol.symbol in positions
+            if held not in shut_for:
+                shut_for[held] = self.parts.gates.common(held=held) is not None
+            if not shut_for[held]:
                 desk.wake(symbol)
             elif symbol.blocked:
                 still.append(symbol)

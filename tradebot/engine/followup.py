@@ -43,7 +43,8 @@ class FollowUp:
                 touched[fact.symbol] = None
         for name in touched:
             symbol = desk.symbols[name]
-            symbol.blocked = False  # its own orders or position changed: it is looked at anew
+            if symbol.blocked:
+                desk.wake(symbol)  # its own orders or position changed: it is looked at anew
             self.settle(symbol)
 
     def settle(self, symbol: SymbolState) -> None:

@@ -7,7 +7,9 @@ and deadlines come before the market, and the venue sees a market event before t
 from __future__ import annotations
 
 import heapq
+from bisect import insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
@@ -18,7 +20,7 @@ from tradebot.domain.facts import Fact, OrderFilled
 from tradebot.domain.ledger import Ledger
 from tradebot.domain.orders import Balance
 from tradebot.engine.anchors import Candle, CandleShape
-from tradebot.engine.candle_gate import CandleGate, Passage
+from tradebot.engine.candle_gate import TAKEN, WALK, CandleGate
 from tradebot.engine.desk import SymbolState
 from tradebot.engine.engine import Engine
 from tradebot.feeds.candle_path import CandleQuotes
@@ -30,7 +32,7 @@ from tradebot.runtime.instruments import listed
 from tradebot.runtime.outbox import Outbox
 from tradebot.venues.paper import PaperVenue
 
-BATCH_ROWS = 50_000
+BATCH_ROWS = 4_000
 """Candles held as tuples at a time: a bound on memory, of no consequence for the outcome."""
 
 LAST_POINT = 3
@@ -148,16 +150,16 @@ class Simulation:
 
 
 class _Walk:
-    """A candle that is walked price by price. A held one only passes, as long as no common gate opens."""
+    """A candle that is walked price by price."""
 
-    __slots__ = ("candle", "prices", "quotes", "symbol", "walking")
+    __slots__ = ("candle", "index", "prices", "quotes", "symbol")
 
-    def __init__(self, symbol: SymbolState, candle: Candle, *, walking: bool) -> None:
+    def __init__(self, symbol: SymbolState, candle: Candle) -> None:
         self.symbol = symbol
         self.candle = candle
+        self.index = candle[1]
         self.prices = (candle[2], candle[4], candle[3], candle[5])
         self.quotes: Sequence[QuoteSeen] = ()
-        self.walking = walking
 
 
 class CandleRun:
@@ -197,9 +199,9 @@ class CandleRun:
                     walk, held = [], []
                 now_ms = candle[0]
             passage = offer(candle)
-            if passage == 0:
+            if passage is TAKEN:
                 taken += 1
-            elif passage is Passage.WALK:
+            elif passage is WALK:
                 walk.append(candle)
             else:
                 held.append(candle)
@@ -220,26 +222,46 @@ class CandleRun:
             simulation.mark(close_ms, simulation.prices)
 
     def _walk(self, open_ms: int, walk: list[Candle], held: list[Candle]) -> None:
-        """Walk the candles of one interval side by side: all opens, all lows, all highs, all closes."""
-        simulation = self.simulation
+        """Walk the candles of one interval side by side: all opens, all lows, all highs, all closes.
+
+        At one time the symbols come in their order; a held candle joins in where a common gate has opened.
+        """
+        simulation, desk = self.simulation, self.simulation.engine.desk
         symbols = self.gate.symbols
-        paths = [_Walk(symbols[candle[1]], candle, walking=True) for candle in walk]
-        if held:
-            paths += [_Walk(symbols[candle[1]], candle, walking=False) for candle in held]
-            paths.sort(key=lambda path: path.candle[1])
+        paths = [_Walk(symbols[candle[1]], candle) for candle in walk]
+        wakes = desk.wakes
         for point, offset in enumerate((0, *self.shape.times)):
             now_ms = open_ms + offset
             if simulation.next_due_ms <= now_ms:
                 simulation.run_until(now_ms)
-            for path in paths:
-                if path.walking:
-                    self._step(path, point, now_ms)
-                elif not path.symbol.blocked:
-                    self._release(path, point)
-                    self._step(path, point, now_ms)
-        for path in paths:
-            if not path.walking:
-                self.gate.take(path.symbol, path.candle)
+            if desk.wakes != wakes:
+                wakes = desk.wakes
+                self._join(paths, held, point, -1)
+            at = 0
+            while at < len(paths):
+                path = paths[at]
+                self._step(path, point, now_ms)
+                if desk.wakes != wakes:
+                    wakes = desk.wakes
+                    self._join(paths, held, point, path.index)
+                    at = paths.index(path)
+                at += 1
+        for candle in held:
+            self.gate.take(symbols[candle[1]], candle)
+
+    def _join(self, paths: list[_Walk], held: list[Candle], point: int, index: int) -> None:
+        """Begin to walk the held candles whose gate has opened: those up to `index` have let this point pass."""
+        for candle in list(held):
+            symbol = self.gate.symbols[candle[1]]
+            if symbol.blocked:
+                continue
+            held.remove(candle)
+            path = _Walk(symbol, candle)
+            insort(paths, path, key=attrgetter("index"))
+            if not self.gate.closes_only:
+                passed = point if path.index > index else point + 1
+                for price, offset in zip(path.prices[:passed], (0, *self.shape.times), strict=False):
+                    symbol.anchor.record(self.shape.mid(price), 0.0, candle[0] + offset)
 
     def _step(self, path: _Walk, point: int, now_ms: int) -> None:
         """Let one price of a candle happen; where nothing waits for it and the band holds it, it only passes."""
@@ -253,15 +275,6 @@ class CandleRun:
         if not path.quotes:
             path.quotes = self.quotes.quotes(symbol.symbol, path.candle, self.recording.interval_ms)
         simulation.market(path.quotes[point], symbol.symbol, now_ms)
-
-    def _release(self, path: _Walk, point: int) -> None:
-        """Begin to walk a held candle at `point`: a common gate has opened. Its earlier prices changed nothing."""
-        path.walking = True
-        if self.gate.closes_only:
-            return
-        open_ms, anchor = path.candle[0], path.symbol.anchor
-        for price, offset in zip(path.prices[:point], (0, *self.shape.times), strict=False):
-            anchor.record(self.shape.mid(price), 0.0, open_ms + offset)
 
 
 class ReplayResult(Struct, frozen=True):
