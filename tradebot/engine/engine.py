@@ -195,7 +195,7 @@ class Engine:
                 signal_price=exact(symbol.bid),
             ),
         )
-        self.router.advance(intent)
+        self.router.ladder.advance(intent)
 
     def _consider_buy(self, symbol: SymbolState, mid: float) -> None:
         desk = self.desk
@@ -244,7 +244,7 @@ class Engine:
             ),
         )
         self.ages.watch()
-        self.router.advance(intent)
+        self.router.ladder.advance(intent)
 
     def _open(self, symbol: SymbolState, fact: f.IntentOpened) -> Intent:
         self.desk.emit(fact)

@@ -62,4 +62,4 @@ class Recovery:
         )
         for intent in list(desk.state.intents.values()):
             if intent.client_id not in desk.state.orders:
-                self.router.end(intent, "restart")
+                self.router.ladder.end(intent, "restart")
