@@ -81,6 +81,7 @@ class Router:
         if order is None:
             return
         doubted = order.state is OrderState.UNKNOWN
+        waited = order.sent_ms
         self.desk.emit(
             f.OrderAccepted(
                 client_id=order.client_id,
@@ -89,6 +90,8 @@ class Router:
                 latency_ms=max(0, event.at_ms - (order.sent_ms or event.at_ms)),
             )
         )
+        if not waited:  # that it left was not written down before a crash
+            self.desk.remind(order.sent_ms + order.wait_ms, WAIT, order.client_id)
         if order.canceling and doubted:
             self._cancel_again(order)
 
@@ -151,14 +154,14 @@ class Router:
             self._close(order, event.outcome, event.filled, event.reason)
 
     def on_cancel_refused(self, event: e.CancelRefused) -> None:
-        """Ask for the order: a refused cancel often means that it is already over."""
+        """Ask for the order: a refused cancel often means that it is already over. After a second one, with a pause."""
         order = self.desk.state.orders.get(event.client_id)
         if order is None:
             return
         self.desk.emit(
             f.CancelFailed(client_id=order.client_id, symbol=order.symbol, code=event.code, message=event.message)
         )
-        self._query(order)
+        self._ask(order, again=order.cancel_tries > 1)
 
     def on_unknown(self, event: e.OutcomeUnknown) -> None:
         """Keep an order whose request may or may not have arrived, and ask for it."""
@@ -198,7 +201,7 @@ class Router:
         elif event.status == "rejected":
             self._close(order, "rejected", ZERO, "found rejected")
         else:
-            self._close(order, event.status, event.filled, "found at the venue")
+            self._close(order, event.status, event.filled, "found at the venue", asked=True)
 
     def on_not_found(self, event: e.OrderNotFound) -> None:
         """Take absence as proof only where it is conclusive; otherwise go on asking."""
@@ -243,13 +246,14 @@ class Router:
 
     # -- ends -------------------------------------------------------------------------------------
 
-    def _close(self, order: Order, outcome: str, filled: Decimal, reason: str) -> None:
+    def _close(self, order: Order, outcome: str, filled: Decimal, reason: str, *, asked: bool = False) -> None:
         if filled > order.filled:
             # The venue counts more than we have seen: the missing fills are fetched before the order may end.
-            self.desk.emit(
-                f.OrderSeen(client_id=order.client_id, symbol=order.symbol, venue_id=order.venue_id, filled=filled)
-            )
-            self._query(order)
+            if order.state is not OrderState.OPEN or filled > order.reported:
+                self.desk.emit(
+                    f.OrderSeen(client_id=order.client_id, symbol=order.symbol, venue_id=order.venue_id, filled=filled)
+                )
+            self._ask(order, again=asked)
         elif outcome == "rejected" and not order.filled:
             self.desk.emit(
                 f.OrderRejected(
@@ -290,6 +294,13 @@ class Router:
         self.desk.emit(f.CancelAsked(client_id=order.client_id, symbol=order.symbol, reason="wait"))
         self.desk.send(CancelOrder(client_id=order.client_id, symbol=order.symbol))
         self._verify_in(order, self._pause(order))
+
+    def _ask(self, order: Order, *, again: bool) -> None:
+        """Ask for an order: at once, or `again` after a pause where the last answer did not settle it."""
+        if again:
+            self._verify_in(order, self._pause(order))
+        else:
+            self._query(order)
 
     def _query(self, order: Order) -> None:
         self.desk.send(QueryOrder(client_id=order.client_id, symbol=order.symbol))

@@ -188,6 +188,7 @@ def _order_sent(state: EngineState, fact: f.OrderSent, at_ms: int) -> None:
 def _order_accepted(state: EngineState, fact: f.OrderAccepted, at_ms: int) -> None:
     order = state.orders[fact.client_id]
     order.state, order.venue_id = OrderState.OPEN, fact.venue_id
+    order.sent_ms = order.sent_ms or order.planned_ms
 
 
 def _order_seen(state: EngineState, fact: f.OrderSeen, at_ms: int) -> None:
