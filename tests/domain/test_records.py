@@ -20,7 +20,7 @@ from tradebot.domain.orders import Intent, Lot, Order, Position
 
 EVENTS = [kind for kind in concrete(Event) if kind.__module__ == Event.__module__]
 COMMANDS = [kind for kind in concrete(Command) if kind.__module__ == Command.__module__]
-FACTS = [kind for kind in concrete(Fact) if kind.__module__ == Fact.__module__]
+FACTS = [kind for kind in concrete(Fact) if kind.__module__.startswith("tradebot.")]
 
 
 def any_of(kinds: list[type[msgspec.Struct]] | tuple[type[Fact], ...]) -> st.SearchStrategy[Any]:

@@ -10,22 +10,65 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal, get_args
 
 import msgspec
-from msgspec import Struct
 
+from tradebot.domain.fact import Fact, Level, Stream
 from tradebot.domain.numbers import ZERO
-from tradebot.domain.orders import OrderType, Side, TimeInForce
+from tradebot.domain.order_facts import (
+    CancelAsked,
+    CancelFailed,
+    OrderAccepted,
+    OrderBecameUnknown,
+    OrderDone,
+    OrderFilled,
+    OrderNeverSent,
+    OrderPlanned,
+    OrderRejected,
+    OrderSeen,
+    OrderSent,
+    OrderWaitEnded,
+    StrayFillSeen,
+)
+from tradebot.domain.orders import Side
 
-Stream = Literal["events", "system", "engine", "orders"]
-Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-
-
-class Fact(Struct, frozen=True, tag_field="fact", tag=True):
-    """Base of every fact."""
-
-    event_type: ClassVar[str] = ""
-    level: ClassVar[Level] = "INFO"
-    stream: ClassVar[Stream] = "engine"
-    metric: ClassVar[str] = ""
+__all__ = [
+    "CATALOGUE",
+    "AccountOpened",
+    "AnyFact",
+    "BalanceRefreshFailed",
+    "BalanceRefreshed",
+    "BuyBlocked",
+    "CancelAsked",
+    "CancelFailed",
+    "EntriesClosed",
+    "Fact",
+    "IntentEnded",
+    "IntentOpened",
+    "IntentStale",
+    "Level",
+    "OrderAccepted",
+    "OrderBecameUnknown",
+    "OrderDone",
+    "OrderFilled",
+    "OrderNeverSent",
+    "OrderPlanned",
+    "OrderRejected",
+    "OrderSeen",
+    "OrderSent",
+    "OrderWaitEnded",
+    "PositionClosed",
+    "PositionOpened",
+    "ProfileTaken",
+    "RecoveryCompleted",
+    "RecoveryPlanned",
+    "RunOpened",
+    "StaleDataSeen",
+    "StepSkipped",
+    "StrayFillSeen",
+    "Stream",
+    "TrailingArmed",
+    "decode",
+    "encode",
+]
 
 
 # -- the account and the run ----------------------------------------------------------------------
@@ -194,202 +237,6 @@ class IntentEnded(Fact, frozen=True):
     filled: Decimal
     spent: Decimal
     age_ms: int
-
-
-# -- orders ---------------------------------------------------------------------------------------
-
-
-class OrderPlanned(Fact, frozen=True):
-    """An order is written down; only after this is durable does its request leave."""
-
-    event_type: ClassVar[str] = "ORDER_PLANNED"
-    stream: ClassVar[Stream] = "orders"
-
-    client_id: str
-    intent_id: int
-    symbol: str
-    side: Side
-    type: OrderType
-    tif: TimeInForce
-    step: int
-    generation: int
-    wait_ms: int
-    price: Decimal = ZERO
-    amount: Decimal = ZERO
-    quote_amount: Decimal = ZERO
-
-
-class OrderSent(Fact, frozen=True):
-    """The request left; the wait for a fill runs from here."""
-
-    event_type: ClassVar[str] = "ORDER_SENT"
-    stream: ClassVar[Stream] = "orders"
-    metric: ClassVar[str] = "orders_sent"
-
-    client_id: str
-    symbol: str
-    side: Side
-    tif: TimeInForce
-    type: OrderType
-    wait_ms: int
-
-
-class OrderNeverSent(Fact, frozen=True):
-    """The request was taken back before it left."""
-
-    event_type: ClassVar[str] = "ORDER_NEVER_SENT"
-    level: ClassVar[Level] = "WARNING"
-    stream: ClassVar[Stream] = "orders"
-    metric: ClassVar[str] = "orders_never_sent"
-
-    client_id: str
-    symbol: str
-    reason: str
-
-
-class OrderAccepted(Fact, frozen=True):
-    """The venue acknowledged the order."""
-
-    event_type: ClassVar[str] = "ORDER_ACCEPTED"
-    stream: ClassVar[Stream] = "orders"
-    metric: ClassVar[str] = "orders_accepted"
-
-    client_id: str
-    symbol: str
-    venue_id: str
-    latency_ms: int
-
-
-class OrderRejected(Fact, frozen=True):
-    """The venue refused the order, with its code and words."""
-
-    event_type: ClassVar[str] = "ORDER_REJECTED"
-    level: ClassVar[Level] = "ERROR"
-    stream: ClassVar[Stream] = "orders"
-    metric: ClassVar[str] = "orders_failed"
-
-    client_id: str
-    symbol: str
-    side: Side
-    code: str
-    message: str
-
-
-class OrderFilled(Fact, frozen=True):
-    """One trade of an own order, booked once, by the venue's trade id."""
-
-    event_type: ClassVar[str] = "ORDER_FILLED"
-    stream: ClassVar[Stream] = "orders"
-    metric: ClassVar[str] = "fills"
-
-    client_id: str
-    intent_id: int
-    symbol: str
-    side: Side
-    trade_id: str
-    price: Decimal
-    amount: Decimal
-    fee: Decimal
-    fee_asset: str
-    maker: bool
-    latency_ms: int
-
-
-class OrderDone(Fact, frozen=True):
-    """The order is over: filled, canceled, expired or proven absent."""
-
-    event_type: ClassVar[str] = "ORDER_DONE"
-    stream: ClassVar[Stream] = "orders"
-    metric: ClassVar[str] = "orders_done"
-
-    client_id: str
-    symbol: str
-    side: Side
-    outcome: Literal["filled", "canceled", "expired", "absent"]
-    filled: Decimal
-    reason: str
-
-
-class OrderWaitEnded(Fact, frozen=True):
-    """The wait of the order's time in force passed without a full fill; it is cancelled and verified."""
-
-    event_type: ClassVar[str] = "ORDER_TIMED_OUT"
-    level: ClassVar[Level] = "WARNING"
-    stream: ClassVar[Stream] = "orders"
-    metric: ClassVar[str] = "orders_timed_out"
-
-    client_id: str
-    symbol: str
-    tif: TimeInForce
-    wait_ms: int
-    filled: Decimal
-
-
-class CancelAsked(Fact, frozen=True):
-    """A cancel was asked for; it ends only on a terminal state of the order."""
-
-    event_type: ClassVar[str] = "CANCEL_ASKED"
-    stream: ClassVar[Stream] = "orders"
-    metric: ClassVar[str] = "cancels_asked"
-
-    client_id: str
-    symbol: str
-    reason: str
-
-
-class CancelFailed(Fact, frozen=True):
-    """The venue refused a cancel; the order is queried."""
-
-    event_type: ClassVar[str] = "CANCEL_REJECTED"
-    level: ClassVar[Level] = "WARNING"
-    stream: ClassVar[Stream] = "orders"
-    metric: ClassVar[str] = "cancels_failed"
-
-    client_id: str
-    symbol: str
-    code: str
-    message: str
-
-
-class OrderBecameUnknown(Fact, frozen=True):
-    """A request's outcome is not known: the order keeps its budget until the venue's evidence settles it."""
-
-    event_type: ClassVar[str] = "ORDER_UNKNOWN"
-    level: ClassVar[Level] = "ERROR"
-    stream: ClassVar[Stream] = "orders"
-    metric: ClassVar[str] = "orders_unknown"
-
-    client_id: str
-    symbol: str
-    request: str
-    cause: str
-
-
-class OrderSeen(Fact, frozen=True):
-    """The venue reported the order as open (an answer to a query)."""
-
-    event_type: ClassVar[str] = "ORDER_SEEN"
-    stream: ClassVar[Stream] = "orders"
-
-    client_id: str
-    symbol: str
-    venue_id: str
-    filled: Decimal
-
-
-class StrayFillSeen(Fact, frozen=True):
-    """A fill came for an order this journal does not hold; it is not booked."""
-
-    event_type: ClassVar[str] = "STRAY_FILL"
-    level: ClassVar[Level] = "ERROR"
-    stream: ClassVar[Stream] = "orders"
-    metric: ClassVar[str] = "stray_fills"
-
-    client_id: str
-    symbol: str
-    trade_id: str
-    price: Decimal
-    amount: Decimal
 
 
 # -- positions ------------------------------------------------------------------------------------

@@ -23,34 +23,34 @@ class News(StrEnum):
     ABSENT = "absent"  # proven never to have reached the venue
 
 
-P, S, O, U = OrderState.PLANNED, OrderState.SENT, OrderState.OPEN, OrderState.UNKNOWN
+PLANNED, SENT, OPEN, UNKNOWN = OrderState.PLANNED, OrderState.SENT, OrderState.OPEN, OrderState.UNKNOWN
 
 MOVES: dict[tuple[OrderState, News], frozenset[OrderState]] = {
-    (P, News.SENT): frozenset({S}),
-    (P, News.NOT_SENT): frozenset({OrderState.NEVER_SENT}),
+    (PLANNED, News.SENT): frozenset({SENT}),
+    (PLANNED, News.NOT_SENT): frozenset({OrderState.NEVER_SENT}),
     # a restart does not know whether a planned request left, so every answer may come to it
-    (P, News.ACKNOWLEDGED): frozenset({O}),
-    (P, News.REFUSED): frozenset({OrderState.REJECTED}),
-    (P, News.DOUBTED): frozenset({U}),
-    (P, News.SEEN): frozenset({O}),
-    (P, News.FINISHED): TERMINAL,
-    (P, News.ABSENT): frozenset({OrderState.ABSENT}),
-    (S, News.ACKNOWLEDGED): frozenset({O}),
-    (S, News.REFUSED): frozenset({OrderState.REJECTED}),
-    (S, News.DOUBTED): frozenset({U}),
-    (S, News.SEEN): frozenset({O}),
-    (S, News.FINISHED): TERMINAL,
-    (S, News.ABSENT): frozenset({OrderState.ABSENT}),
+    (PLANNED, News.ACKNOWLEDGED): frozenset({OPEN}),
+    (PLANNED, News.REFUSED): frozenset({OrderState.REJECTED}),
+    (PLANNED, News.DOUBTED): frozenset({UNKNOWN}),
+    (PLANNED, News.SEEN): frozenset({OPEN}),
+    (PLANNED, News.FINISHED): TERMINAL,
+    (PLANNED, News.ABSENT): frozenset({OrderState.ABSENT}),
+    (SENT, News.ACKNOWLEDGED): frozenset({OPEN}),
+    (SENT, News.REFUSED): frozenset({OrderState.REJECTED}),
+    (SENT, News.DOUBTED): frozenset({UNKNOWN}),
+    (SENT, News.SEEN): frozenset({OPEN}),
+    (SENT, News.FINISHED): TERMINAL,
+    (SENT, News.ABSENT): frozenset({OrderState.ABSENT}),
     # an order that was seen exists: a refusal or a doubt about its request comes too late to matter
-    (O, News.SEEN): frozenset({O}),
-    (O, News.FINISHED): TERMINAL,
-    (O, News.ABSENT): frozenset({OrderState.ABSENT}),
+    (OPEN, News.SEEN): frozenset({OPEN}),
+    (OPEN, News.FINISHED): TERMINAL,
+    (OPEN, News.ABSENT): frozenset({OrderState.ABSENT}),
     # only evidence ends a doubt: never time, and never another doubt
-    (U, News.ACKNOWLEDGED): frozenset({O}),
-    (U, News.REFUSED): frozenset({OrderState.REJECTED}),
-    (U, News.SEEN): frozenset({O}),
-    (U, News.FINISHED): TERMINAL,
-    (U, News.ABSENT): frozenset({OrderState.ABSENT}),
+    (UNKNOWN, News.ACKNOWLEDGED): frozenset({OPEN}),
+    (UNKNOWN, News.REFUSED): frozenset({OrderState.REJECTED}),
+    (UNKNOWN, News.SEEN): frozenset({OPEN}),
+    (UNKNOWN, News.FINISHED): TERMINAL,
+    (UNKNOWN, News.ABSENT): frozenset({OrderState.ABSENT}),
 }
 
 
