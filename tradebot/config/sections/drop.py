@@ -44,7 +44,7 @@ class Drop(Table):
     confirm_s: Seconds = setting(0.0, ge=0, le=3600)
     """How long the price must stay at or below the trigger before it is bought; 0 buys at once."""
 
-    debounce_s: Seconds = setting(0.0, ge=0, le=86_400)
+    debounce_s: Seconds = setting(300.0, ge=0, le=86_400)
     """Shortest time between two buy intents of a symbol."""
 
     cooldown_s: Seconds = setting(900.0, ge=0, le=604_800)
