@@ -631,6 +631,35 @@ def test_an_open_order_of_a_symbol_no_longer_traded_can_be_cancelled() -> None:
     assert where.image().balances == {"USDT": Balance(D(1000))}
 
 
+def test_of_an_id_used_twice_a_store_keeps_both_orders_fills_and_the_last_order_its_own() -> None:
+    where = venue()
+    told(where, (0, order("a", IOC, "101", "1")), (40, quote(99, 101)))
+    earlier = where.image().fills
+    told(where, (50, order("a", IOC, "102", "2")), (90, quote(99, 102)))
+    image = where.image()
+    image.fills = earlier + image.fills
+    report = venue(image).submit(QueryOrder("a", BTC), 200)[0][1]
+    assert isinstance(report, OrderReported)
+    assert [(plain(fill.price), fill.amount) for fill in report.fills] == [("102", 2)]
+
+
+def test_a_restart_forgets_no_more_than_the_oldest_ended_orders() -> None:
+    where = venue()
+    told(where, (0, order("a", IOC, "90", "1")), (0, order("b", IOC, "90", "1")), (0, order("c", GTC, "90", "1")))
+    told(where, (40, quote(99, 101)))
+    again = venue(where.image(), keep_orders=1)
+    assert set(again.image().orders) == {"b", "c"}
+    assert again.submit(QueryOrder("a", BTC), 60) == [(120, OrderNotFound("a", conclusive=False, at_ms=60))]
+
+
+@pytest.mark.parametrize("event", [trade(98, 2, buyer=False), quote(97, 98)])
+def test_no_digit_of_a_balance_is_ever_rounded(event: Event) -> None:
+    rich = D("12345678901234567890.123456789012345")
+    where = rested(venue(AccountImage({"USDT": Balance(rich)})), order("a", GTC, "99", "2"))
+    assert told(where, (50, event))[-1] == "70: a filled 2"
+    assert where.image().balances["USDT"] == Balance(D("12345678901234567692.123456789012345"))
+
+
 def test_new_fee_rules_never_overdraw_what_an_open_order_locked() -> None:
     image = rested(venue(initial_quote=D(198)), order("a", GTC, "99", "2")).image()
     where = venue(image, fee_in="quote")

@@ -317,12 +317,15 @@ def test_the_same_run_is_answered_the_same(paper: Paper, script: list[Moment]) -
 @given(PAPERS, scripts(), scripts(30))
 @settings(max_examples=100)
 def test_a_restart_goes_on_where_it_was(paper: Paper, before: list[Moment], after: list[Moment]) -> None:
-    """What comes first after the restart are prices far from all before, for what stood is not in the image."""
+    """What was taken of which level is not in the image: first the market shows prices far from all before, to both."""
     run = Run(paper, AccountImage(dict(START))).play(before)
     image = msgspec.json.decode(msgspec.json.encode(run.venue.image()), type=AccountImage)
     again = Run(paper, image, run.now_ms)
-    scales = {symbol: float(scale) for symbol, scale in SCALE.items()}
-    fresh = [Moment(0, QuoteSeen(symbol, 10 * by, 500 * by, 0.125, 0.125, 0)) for symbol, by in scales.items()]
+    fresh = []
+    for symbol, scale in SCALE.items():
+        looks = PlaceOrder(f"look-{symbol}", symbol, Side.BUY, OrderType.LIMIT, TimeInForce.IOC, 0, scale, 1 / scale)
+        far = QuoteSeen(symbol, 10 * float(scale), 500 * float(scale), 0.125, 0.125, 0)
+        fresh += [Moment(0, looks), Moment(100, far)]
     seen = len(run.answers)
     run.play([*fresh, *after])
     again.play([*fresh, *after])
