@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from msgspec import Struct, field
 
 from tradebot.domain.errors import TradebotError
 from tradebot.domain.facts import OrderFilled
-from tradebot.domain.numbers import ZERO
+from tradebot.domain.numbers import EXACT, ROUGH, ZERO
 from tradebot.domain.orders import Lot, Position, Side
 
 
@@ -37,7 +37,11 @@ class Ledger(Struct):
         self.is_open = True
 
     def book(self, fill: OrderFilled, base: str, at_ms: int) -> None:
-        """Book one fill. Raises LedgerBroken where more is sold than is held."""
+        """Book one fill, without rounding. Raises LedgerBroken where more is sold than is held."""
+        with localcontext(EXACT):
+            self._book(fill, base, at_ms)
+
+    def _book(self, fill: OrderFilled, base: str, at_ms: int) -> None:
         worth = fill.price * fill.amount
         fee_quote = fill.fee if fill.fee_asset == self.quote else ZERO
         fee_base = fill.fee if fill.fee_asset == base else ZERO
@@ -51,8 +55,9 @@ class Ledger(Struct):
     def close(self, symbol: str) -> None:
         """End the symbol's position: what is left of it is dust from here on."""
         position = self.positions.pop(symbol)
-        if left := position.amount:
-            self.dust[symbol] = self.dust.get(symbol, ZERO) + left
+        with localcontext(EXACT):
+            if left := position.amount:
+                self.dust[symbol] = self.dust.get(symbol, ZERO) + left
 
     def _bought(self, fill: OrderFilled, worth: Decimal, fee_quote: Decimal, fee_base: Decimal, at_ms: int) -> None:
         self.cash -= worth + fee_quote
@@ -93,9 +98,9 @@ class Ledger(Struct):
                 taken -= lot.amount
                 position.lots.pop(0)
                 continue
-            share = taken / lot.amount
-            lot.cost -= lot.cost * share
-            lot.gross_cost -= lot.gross_cost * share
-            lot.gross_amount -= lot.gross_amount * share
+            share = ROUGH.divide(taken, lot.amount)
+            lot.cost = ROUGH.subtract(lot.cost, lot.cost * share)
+            lot.gross_cost = ROUGH.subtract(lot.gross_cost, lot.gross_cost * share)
+            lot.gross_amount = ROUGH.subtract(lot.gross_amount, lot.gross_amount * share)
             lot.amount -= taken
             taken = ZERO

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
 BPS = Decimal(10_000)
+
+EXACT = Context(prec=60)
+"""Wide enough that no sum or product of prices, amounts and fees is rounded: for `localcontext` around a booking."""
+
+ROUGH = Context(prec=28)
+"""For shares and averages, which no decimal holds exactly."""
 
 
 def exact(value: float | int | str) -> Decimal:

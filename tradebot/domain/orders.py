@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from tradebot.domain.numbers import ZERO
+from tradebot.domain.numbers import EXACT, ROUGH, ZERO
 
 
 class Side(StrEnum):
@@ -142,7 +142,7 @@ class Balance(Struct, frozen=True):
     @property
     def total(self) -> Decimal:
         """Free and locked together."""
-        return self.free + self.locked
+        return EXACT.add(self.free, self.locked)
 
 
 class Lot(Struct):
@@ -186,4 +186,4 @@ class Position(Struct):
         """Average price paid per base before fees, over the lots still held."""
         amount = sum((lot.gross_amount for lot in self.lots), ZERO)
         cost = sum((lot.gross_cost for lot in self.lots), ZERO)
-        return cost / amount if amount else ZERO
+        return ROUGH.divide(cost, amount) if amount else ZERO

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tradebot.domain import facts as f
-from tradebot.domain.numbers import ZERO, bps_down, ms
+from tradebot.domain.numbers import EXACT, ROUGH, ZERO, bps_down, ms
 from tradebot.domain.orders import Position, Side
 from tradebot.engine import band
 from tradebot.engine.budget import Budget
@@ -85,7 +85,7 @@ class FollowUp:
                 cost=position.spent,
                 proceeds=position.proceeds,
                 fees=position.fees,
-                pnl=position.proceeds - position.spent,
+                pnl=EXACT.subtract(position.proceeds, position.spent),
                 dust=position.amount,
                 generation=self.desk.state.generation,
             )
@@ -101,4 +101,4 @@ class FollowUp:
 
 
 def _average(worth: Decimal, amount: Decimal) -> Decimal:
-    return worth / amount if amount else ZERO
+    return ROUGH.divide(worth, amount) if amount else ZERO

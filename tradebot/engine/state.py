@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 from msgspec import Struct, field
 
 from tradebot.domain import facts as f
 from tradebot.domain.ledger import Ledger
-from tradebot.domain.numbers import ZERO
+from tradebot.domain.numbers import EXACT, ZERO
 from tradebot.domain.orders import Intent, IntentState, Order, OrderState, Side
 
 KEPT_ORDERS = 200
@@ -207,17 +207,17 @@ def _order_filled(state: EngineState, fact: f.OrderFilled, at_ms: int) -> None:
     order = state.order(fact.client_id)
     if order is None:
         raise KeyError(f"fill {fact.trade_id} of an order that is not known: {fact.client_id}")
-    base = fact.symbol.partition("/")[0]
-    state.ledger.book(fact, base, at_ms)
-    order.filled += fact.amount
-    order.cost += fact.price * fact.amount
+    state.ledger.book(fact, fact.symbol.partition("/")[0], at_ms)
     state.trades.setdefault(fact.client_id, []).append(fact.trade_id)
-    if intent := state.intents.get(fact.intent_id):
-        fee = fact.fee if fact.fee_asset == state.ledger.quote else ZERO
+    with localcontext(EXACT):
         worth = fact.price * fact.amount
-        intent.filled += fact.amount
-        intent.paid += worth
-        intent.spent += worth + fee if fact.side is Side.BUY else worth - fee
+        order.filled += fact.amount
+        order.cost += worth
+        if intent := state.intents.get(fact.intent_id):
+            fee = fact.fee if fact.fee_asset == state.ledger.quote else ZERO
+            intent.filled += fact.amount
+            intent.paid += worth
+            intent.spent += worth + fee if fact.side is Side.BUY else worth - fee
     state.epoch += 1
 
 

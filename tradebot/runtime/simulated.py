@@ -183,6 +183,7 @@ class CandleRun:
         done = 0
         for rows in self.recording.batches(BATCH_ROWS):
             self._batch(rows)
+            self.simulation.venue.take_delta()  # nobody stores a simulated account: what changed is let go
             done += len(rows)
             progress(done, self.recording.candles)
 
@@ -331,6 +332,7 @@ def run_events(simulation: Simulation, recording: EventRecording, progress: Prog
         if at_ms // 60_000 != minute:
             minute = at_ms // 60_000
             simulation.mark(at_ms, simulation.prices)
+            simulation.venue.take_delta()  # nobody stores a simulated account: what changed is let go
             progress(done, 0)
         simulation.market(event, symbol, at_ms)
         done += 1

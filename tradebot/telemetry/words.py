@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -11,6 +11,8 @@ import msgspec
 from tradebot.domain import facts as f
 from tradebot.domain.numbers import plain
 from tradebot.domain.orders import OrderType
+
+_READ = Context(prec=8)
 
 _F = TypeVar("_F", bound=f.Fact)
 
@@ -46,6 +48,11 @@ def said() -> frozenset[type[f.Fact]]:
 
 def _says(kind: type[_F], words: Callable[[_F], str]) -> None:
     _SAID[kind] = cast("Callable[[Any], str]", words)
+
+
+def _average(value: Decimal) -> str:
+    """Return an average in as many digits as a trader reads; the record's fields hold all of them."""
+    return plain(_READ.create_decimal(value))
 
 
 def _number(value: float | Decimal) -> str:
@@ -150,8 +157,8 @@ _says(f.TrailingArmed, lambda x: f"{x.symbol}: trailing stop armed at {_number(x
 _says(
     f.PositionClosed,
     lambda x: (
-        f"{x.symbol}: closed by {x.reason}, {_number(x.entry_price)} → {_number(x.exit_price)},"
-        f" PnL {'+' if x.pnl >= 0 else ''}{_number(x.pnl)} quote"
+        f"{x.symbol}: closed by {x.reason}, {_average(x.entry_price)} → {_average(x.exit_price)},"
+        f" PnL {'+' if x.pnl >= 0 else ''}{_average(x.pnl)} quote"
     ),
 )
 _says(f.StaleDataSeen, lambda x: f"{len(x.symbols)} symbols have stale prices and are not bought: {_listed(x.symbols)}")

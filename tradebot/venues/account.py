@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Final
 
 from msgspec.structs import replace
@@ -12,9 +12,6 @@ from tradebot.domain.account import AccountDelta, AccountImage, AccountOrder
 from tradebot.domain.events import FillReported
 from tradebot.domain.numbers import ZERO
 from tradebot.domain.orders import Balance
-
-EXACT: Final = Context(prec=60)
-"""Sums and products of prices, amounts and balances fit, so that nothing is ever rounded but fees."""
 
 LIVE: Final = frozenset({"pending", "open"})
 

@@ -25,9 +25,9 @@ from tradebot.domain.events import (
     TradeSeen,
 )
 from tradebot.domain.market import Instrument, split_symbol
-from tradebot.domain.numbers import ONE, ZERO, exact, floor_to
+from tradebot.domain.numbers import EXACT, ONE, ZERO, exact, floor_to
 from tradebot.domain.orders import OrderType, Side, TimeInForce
-from tradebot.venues.account import EXACT, Account
+from tradebot.venues.account import Account
 from tradebot.venues.book import NO_LEVELS, Book, Levels, Take, Wanted
 from tradebot.venues.fees import Fees
 from tradebot.venues.refusals import INSUFFICIENT_BALANCE, UNKNOWN_ORDER, WOULD_TAKE, Refusal, filter_failure
