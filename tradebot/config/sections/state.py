@@ -15,7 +15,7 @@ class State(Table):
     crash_recovery: bool = setting(True, reload="restart")
     """Begin with the last checkpoint and the journal's tail; off begins from the journal alone, windows empty."""
 
-    slice_symbols: int = setting(50, ge=1, le=10_000)
+    slice_symbols: int = setting(25, ge=1, le=10_000)
     """How many symbols' price windows are copied between two cycles."""
 
     journal_batch_ms: int = setting(2, reload="restart", ge=0, le=1000)
