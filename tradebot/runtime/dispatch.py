@@ -61,7 +61,10 @@ class Dispatch:
 
         Raises StateSuspect when the machine fails, StorageFailed when the journal cannot take the facts.
         """
-        facts, commands = self._decide(event, now_ms)
+        try:  # as `_decide`, without a call: most events decide nothing
+            facts, commands = self._process(event, now_ms)
+        except Exception as error:
+            raise _suspect(event, error) from error
         if not facts and not commands:
             return NOTHING
         self._carry_out(facts, commands, now_ms)
@@ -83,7 +86,7 @@ class Dispatch:
         try:
             return self._process(event, now_ms)
         except Exception as error:
-            raise StateSuspect(f"{type(event).__name__}: {type(error).__name__}: {error}") from error
+            raise _suspect(event, error) from error
 
     def _carry_out(self, facts: list[Fact], commands: list[Command], now_ms: int) -> None:
         if facts:
@@ -105,3 +108,7 @@ class Dispatch:
         answers = outbox.answers
         outbox.answers = []
         return answers
+
+
+def _suspect(event: Event, error: Exception) -> StateSuspect:
+    return StateSuspect(f"{type(event).__name__}: {type(error).__name__}: {error}")

@@ -6,9 +6,11 @@ and deadlines come before the market, and the venue sees a market event before t
 
 from __future__ import annotations
 
+import gc
 import heapq
 from bisect import insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 
@@ -43,6 +45,18 @@ Progress = Callable[[int, int], None]
 
 Mark = Callable[[int, Mapping[str, float]], object]
 """Told (time, last bids by symbol) every simulated minute with a position, and at every fill."""
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Pause the collector of cycles: nothing here makes any, and it would walk every candle again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class BidPrices(Mapping[str, float]):
@@ -107,12 +121,15 @@ class Simulation:
     @property
     def next_due_ms(self) -> int:
         """The time of the earliest answer or deadline."""
-        due_ms = min(self._desk.next_due_ms, self.venue.next_due_ms)
-        return min(due_ms, self._heap[0][0]) if self._heap else due_ms
+        due_ms, venue_ms = self._desk.next_due_ms, self.venue.next_due_ms
+        due_ms = min(due_ms, venue_ms)
+        heap = self._heap
+        return heap[0][0] if heap and heap[0][0] < due_ms else due_ms
 
     def feed(self, event: Event, now_ms: int) -> None:
         """Let the machine take one event."""
-        self._queue(self._dispatch.feed(event, now_ms))
+        if answers := self._dispatch.feed(event, now_ms):
+            self._queue(answers)
         if self._recorder.filled:
             self._recorder.filled = False
             self.mark(now_ms, self.prices)
@@ -138,8 +155,8 @@ class Simulation:
         """Let one market event happen: first what is due, then the venue, what it answers at once, the machine."""
         if self.next_due_ms <= now_ms:
             self.run_until(now_ms)
-        if self.venue.watches(symbol):
-            self._queue(self.venue.on_market(event, now_ms))
+        if self.venue.watches(symbol) and (answers := self.venue.on_market(event, now_ms)):
+            self._queue(answers)
             self.run_until(now_ms)
         self.feed(event, now_ms)
 
@@ -181,11 +198,12 @@ class CandleRun:
     def run(self, progress: Progress) -> None:
         """Walk every candle."""
         done = 0
-        for rows in self.recording.batches(BATCH_ROWS):
-            self._batch(rows)
-            self.simulation.venue.take_delta()  # nobody stores a simulated account: what changed is let go
-            done += len(rows)
-            progress(done, self.recording.candles)
+        with no_collector():
+            for rows in self.recording.batches(BATCH_ROWS):
+                self._batch(rows)
+                self.simulation.venue.take_delta()  # nobody stores a simulated account: what changed is let go
+                done += len(rows)
+                progress(done, self.recording.candles)
 
     def _batch(self, rows: list[Candle]) -> None:
         offer = self.gate.offer
