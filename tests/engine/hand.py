@@ -134,7 +134,6 @@ class Hand:
         seq, until = self.journal.last_seq, self.now + span_ms
         while self.dispatch.next_due_ms <= until:
             due_ms = max(self.now, self.dispatch.next_due_ms)
-            assert due_ms > self.now or self.engine.next_due_ms <= due_ms
             self.now = due_ms
             self.dispatch.poll(self.now)
             self.feed(e.DeadlineReached(self.now))
