@@ -29,8 +29,8 @@ def refresh(desk: Desk, exits: ExitRules, symbol: SymbolState) -> None:
     stop = lo
     if held and capped(desk, symbol.symbol):
         pass
-    elif desk.now < symbol.rest_ms:
-        wake = min(wake, symbol.rest_ms)
+    elif desk.now < (begin_ms := max(symbol.rest_ms, symbol.anchor.warm_ms())):
+        wake = min(wake, begin_ms)  # resting, or no anchor to drop from yet
     else:
         ceiling = symbol.anchor.ceiling()
         top = ceiling * (1.0 + (1.0 - symbol.factor) / SLACK_SHARE)

@@ -70,6 +70,10 @@ class Anchor(ABC):
         """Take a public trade; only a volume-weighted anchor wants it."""
         del price, size, now_ms
 
+    def warm_ms(self) -> int:
+        """Return the time from which the anchor has a value, as far as can be told; 0 before the first price."""
+        return (self.first + self.warm_buckets) * self.width_ms if self.first >= 0 else 0
+
     def reset(self) -> None:
         """Forget every price: the anchor forms anew."""
         self.first = self.last = -1
