@@ -8,16 +8,20 @@ from typing import Any
 from tradebot.config.sections.drop import Anchor as AnchorSettings
 from tradebot.engine.window import Anchor, Candle, CandleShape
 
+THIN = 1024.0
+"""So many times less than there was: what is left is added up anew. Bounds the rounding, not a setting."""
+
 
 class Vwap(Anchor):
     """The volume-weighted average price of the window; a candle's volume counts at its close."""
 
-    __slots__ = ("_expired", "_sums", "_value", "_volume")
+    __slots__ = ("_expired", "_most_value", "_most_volume", "_sums", "_value", "_volume")
 
     def __init__(self, settings: AnchorSettings) -> None:
         super().__init__(settings)
         self._sums: deque[list[float]] = deque()  # [bucket, price x volume, volume, highest price]
         self._value = self._volume = 0.0
+        self._most_value = self._most_volume = 0.0  # the largest of each since they were last added up
         self._expired = 0
 
     def value(self, now_ms: int) -> float:
@@ -56,7 +60,7 @@ class Vwap(Anchor):
         """Forget every trade."""
         super().reset()
         self._sums.clear()
-        self._value = self._volume = 0.0
+        self._total()
 
     def dump(self) -> dict[str, Any]:
         """Return the buckets' sums."""
@@ -81,6 +85,8 @@ class Vwap(Anchor):
             self._sums.append([bucket, worth, volume, price])
         self._value += worth
         self._volume += volume
+        self._most_value = max(self._most_value, self._value)
+        self._most_volume = max(self._most_volume, self._volume)
 
     def _expire(self, bucket: int) -> None:
         oldest = bucket - self.buckets
@@ -89,14 +95,16 @@ class Vwap(Anchor):
             self._value -= worth
             self._volume -= volume
             self._expired += 1
-            if self._expired >= self.buckets or not self._sums:
-                self._total()  # subtracting for ever would let rounding grow
+            thin = self._value * THIN < self._most_value or self._volume * THIN < self._most_volume
+            if thin or self._expired >= self.buckets or not self._sums:
+                self._total()  # subtracting for ever, or much from little, would let rounding grow
 
     def _total(self) -> None:
         self._value = self._volume = 0.0
         for _, worth, volume, _ in self._sums:
             self._value += worth
             self._volume += volume
+        self._most_value, self._most_volume = self._value, self._volume
         self._expired = 0
 
 
@@ -155,11 +163,10 @@ class Ema(Anchor):
 
     def _close(self, bucket: int) -> None:
         """Take the price under way into the average once its bucket is over (again and again is harmless)."""
-        if self._price and bucket != self.last:
-            if bucket - self.last > self.buckets:
-                self._ema = 0.0
-            elif self._ema:
-                self._ema += self._weight * (self._price - self._ema)
-            else:
-                self._ema = self._price
-            self._price = 0.0
+        if bucket == self.last:
+            return
+        if bucket - self.last > self.buckets:
+            self._ema = 0.0
+        elif self._price:
+            self._ema = self._ema + self._weight * (self._price - self._ema) if self._ema else self._price
+        self._price = 0.0

@@ -138,11 +138,17 @@ class SessionHigh(Anchor):
 
     def dump(self) -> dict[str, Any]:
         """Return the session and its high."""
-        return {"kind": "SessionHigh", **super().dump(), "session": self._session, "high": self._high}
+        return {
+            "kind": "SessionHigh",
+            **super().dump(),
+            "start_ms": self._start_ms,
+            "session": self._session,
+            "high": self._high,
+        }
 
     def load(self, kept: dict[str, Any]) -> bool:
-        """Take a session back."""
-        if not super().load(kept):
+        """Take a session back; one that began at another time of the day is none."""
+        if kept.get("start_ms") != self._start_ms or not super().load(kept):
             return False
         self._session, self._high = int(kept["session"]), float(kept["high"])
         return True

@@ -80,11 +80,13 @@ class Anchor(ABC):
 
     def dump(self) -> dict[str, Any]:
         """Return what a checkpoint keeps, JSON-able."""
-        return {"width_ms": self.width_ms, "first": self.first, "last": self.last}
+        return {"width_ms": self.width_ms, "buckets": self.buckets, "first": self.first, "last": self.last}
 
     def load(self, kept: dict[str, Any]) -> bool:
         """Take back what `dump` gave; return False, changing nothing, where it is of another window or kind."""
-        if kept.get("kind") != type(self).__name__ or kept.get("width_ms") != self.width_ms:
+        if kept.get("kind") != type(self).__name__:
+            return False
+        if (kept.get("width_ms"), kept.get("buckets")) != (self.width_ms, self.buckets):
             return False
         self.first, self.last = int(kept["first"]), int(kept["last"])
         return True
