@@ -17,8 +17,8 @@ PAGE = "docs/event-types.md"
 HEAD = """\
 # Event types
 
-Every log record has `time`, `level`, `event_type`, `message`, the `generation` of the profile, and typed fields. The types
-below are stable. `task fix` writes this page from the code, `task check` compares it.
+Every log record has `time`, `level`, `event_type`, `message`, the `generation` of the profile, and typed fields. The
+types below are stable. `task fix` writes this page from the code, `task check` compares it.
 
 Levels say what the operator must do: INFO nothing, WARNING look when convenient, ERROR look now.
 """
@@ -33,15 +33,42 @@ class Told(NamedTuple):
     place: str
 
 
+NAMED = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+STDERR = "error stream"
+
+TELLERS = {"emit": 0, "emit_later": 1, "note": -1}
+"""The methods that tell a record, by where their arguments stream, level, event type begin; `note` is of the system."""
+
+
 def records(sources: Path) -> Iterator[Told]:
-    """Yield every `emit(stream, level, event_type, ...)` of the source tree; a level that varies is empty."""
+    """Yield every record that the source tree tells; a level that varies is empty."""
     for path in sorted(sources.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "emit"):
-                continue
-            words = [argument.value if isinstance(argument, ast.Constant) else "" for argument in node.args[:3]]
-            if len(words) == 3 and re.fullmatch(r"[A-Z][A-Z0-9_]+", str(words[2])):
-                yield Told(str(words[2]), str(words[0]), str(words[1]), f"{path.relative_to(sources.parent)}")
+            for event_type, stream, level in _told(node):
+                yield Told(event_type, stream, level, f"{path.relative_to(sources.parent)}")
+
+
+def _told(node: ast.AST) -> Iterator[tuple[str, str, str]]:
+    """Yield (event type, stream, level) of what one node tells: a record, or a line where no log can be written."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TELLERS:
+        begin = TELLERS[node.func.attr]
+        words = ["system"] if begin < 0 else []
+        words += [_word(argument) for argument in node.args[max(0, begin) :]]
+        if len(words) >= 3 and NAMED.fullmatch(words[2]):
+            yield words[2], words[0], words[1]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "complain":
+        line = node.args[0]
+        start = line.values[0] if isinstance(line, ast.JoinedStr) else line
+        if begun := NAMED.match(_word(start)):
+            yield begun[0], STDERR, "ERROR"
+    elif isinstance(node, ast.Dict):
+        words_of = {_word(key): _word(value) for key, value in zip(node.keys, node.values, strict=True) if key}
+        if NAMED.fullmatch(words_of.get("event_type", "")):
+            yield words_of["event_type"], STDERR, words_of.get("level", "")
+
+
+def _word(node: ast.expr) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def page(sources: Path) -> str:
@@ -52,7 +79,11 @@ def page(sources: Path) -> str:
         meaning = " ".join((fact.__doc__ or "").split()).replace("|", "\\|")
         metric = f"`{fact.metric}`" if fact.metric else ""
         lines.append(f"| `{fact.event_type}` | {fact.stream} | {fact.level} | {metric} | {meaning} |")
-    lines += ["", "## The process", "", "What the process and its components tell of themselves; not journalled.", ""]
+    lines += ["", "## The process", ""]
+    lines += [
+        "What the process and its components tell of themselves; not journalled. *Error stream*: no log could hold it.",
+        "",
+    ]
     lines += ["| event type | log | level | told by |", "|---|---|---|---|"]
     by_type: dict[str, list[Told]] = defaultdict(list)
     for told in records(sources):
