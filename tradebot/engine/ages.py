@@ -1,10 +1,9 @@
-"""What has grown too old? Stale intents and stale market data; asked at their deadlines and by the health check."""
+"""What has grown too old? Stale intents and stale market data; asked at their deadlines and at health checks."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
-from tradebot.domain.events import HealthChecked
 from tradebot.domain.facts import IntentStale, StaleDataSeen
 from tradebot.domain.numbers import ms
 from tradebot.domain.orders import OrderState
@@ -15,13 +14,12 @@ STALE_INTENTS = "stale_intents"
 
 
 class Ages:
-    """Finds what is too old and ends what may be ended: age alone never frees an UNKNOWN order."""
+    """Finds buy intents that are too old and ends what may be ended: age alone never frees an UNKNOWN order."""
 
     def __init__(self, desk: Desk, router: Router) -> None:
         self.desk = desk
         self.router = router
         self._watching = False
-        self._stale: frozenset[str] = frozenset()
 
     def watch(self) -> None:
         """Look for stale intents every `intents.check_interval_s`, for as long as a buy is under way."""
@@ -58,13 +56,35 @@ class Ages:
         if self.desk.state.intents:
             self.watch()
 
-    def on_health(self, event: HealthChecked) -> None:
-        """Report the symbols whose last price is too old, when the set changes."""
-        if not self.desk.profile.features.stale_warnings:
-            return
-        oldest = event.at_ms - ms(self.desk.profile.market.stale_after_s)
+
+class Warnings(Protocol):
+    """Tells of market data that is too old."""
+
+    def look(self, at_ms: int) -> None:
+        """Look at the age of every symbol's last price at `at_ms`."""
+        ...
+
+
+class StaleWarnings:
+    """Reports the symbols whose last price is older than `market.stale_after_s`, when the set changes."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._stale: frozenset[str] = frozenset()
+
+    def look(self, at_ms: int) -> None:
+        """Report the stale symbols, if they are not those of the last report."""
+        oldest = at_ms - ms(self.desk.profile.market.stale_after_s)
         stale = frozenset(one.symbol for one in self.desk.symbols.values() if one.seen_ms < oldest)
         if stale != self._stale:
             self._stale = stale
             if stale:
                 self.desk.emit(StaleDataSeen(symbols=tuple(sorted(stale))))
+
+
+class NoStaleWarnings:
+    """The null part of stale warnings: nothing is reported, and stale symbols are still never bought."""
+
+    def look(self, at_ms: int) -> None:
+        """Report nothing, whatever the ages."""
+        del at_ms

@@ -86,13 +86,21 @@ class BuyGates:
         return None
 
     def _own(self, symbol: SymbolState) -> Shut | None:
-        if wait := self._unconfirmed(symbol):
-            return wait
+        if stop := self._stale(symbol) or self._unconfirmed(symbol):
+            return stop
         constraints = self.controls.constraints(symbol)
         spread = spread_bps(symbol)
         if spread > float(constraints.max_spread_bps):
             return Shut("execution.max_spread_bps", f"{spread:.2f}", f"<= {constraints.max_spread_bps:f}", common=False)
         return self._too_small(symbol.instrument, symbol.ask)
+
+    def _stale(self, symbol: SymbolState) -> Shut | None:
+        """Stop on a price that was old when it came: a feed may lag behind its market."""
+        age_ms, most_ms = self.desk.now - symbol.seen_ms, ms(self.desk.profile.market.stale_after_s)
+        if age_ms <= most_ms:
+            return None
+        symbol.below_since = -1  # an old price confirms nothing
+        return Shut("market.stale_after_s", f"{age_ms / 1000:g}", f"<= {most_ms / 1000:g}", common=False)
 
     def _unconfirmed(self, symbol: SymbolState) -> Shut | None:
         wanted = ms(self.desk.profile.drop.confirm_s)

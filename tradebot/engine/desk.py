@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from tradebot.config.profile import Profile
 from tradebot.domain.commands import Command
+from tradebot.domain.events import BookSeen
 from tradebot.domain.facts import Fact
 from tradebot.domain.ledger import Ledger
 from tradebot.domain.market import Instrument
@@ -22,7 +23,7 @@ OUTSIDE = float("inf")
 
 
 class SymbolState:
-    """What is watched of one symbol: last quote, anchor, price band, exit levels. In checkpoints, not journalled."""
+    """What is watched of one symbol: prices and book, anchor, price band, exit levels. Never in the journal."""
 
     __slots__ = (
         "anchor",
@@ -32,6 +33,7 @@ class SymbolState:
         "bid",
         "bid_size",
         "blocked",
+        "book",
         "exit_wait_ms",
         "factor",
         "gate",
@@ -40,6 +42,7 @@ class SymbolState:
         "hold_ms",
         "index",
         "instrument",
+        "last",
         "last_buy_ms",
         "lo",
         "rest_ms",
@@ -60,7 +63,9 @@ class SymbolState:
         self.instrument = instrument
         self.anchor = anchor
         self.bid = self.ask = self.bid_size = self.ask_size = 0.0
-        self.seen_ms = -1
+        self.seen_ms = -1  # when that quote was made, as its feed says, never later than it came
+        self.last = 0.0  # price of the last public trade, 0 where the feed tells none
+        self.book: BookSeen | None = None  # the visible book when last told
         self.threshold_bps = Decimal(0)
         self.factor = 0.0  # buy trigger = anchor x factor
         self.lo, self.hi, self.wake_ms = OUTSIDE, 0.0, 0  # the band; see engine.band

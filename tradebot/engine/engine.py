@@ -44,7 +44,7 @@ class Engine:
         self._handlers: dict[type[e.Event], Callable[[Any], None]] = {
             e.QuoteSeen: self._on_quote,
             e.TradeSeen: self._on_trade,
-            e.BookSeen: _on_nothing,
+            e.BookSeen: self._on_book,
             e.RequestSent: self.router.on_sent,
             e.RequestNotSent: self.router.on_not_sent,
             e.OrderAcknowledged: self.router.on_acknowledged,
@@ -58,7 +58,7 @@ class Engine:
             e.BalancesReported: self.budget.on_report,
             e.BalancesUnavailable: self.budget.on_unavailable,
             e.DeadlineReached: self._on_deadline,
-            e.HealthChecked: self.ages.on_health,
+            e.HealthChecked: self._on_health,
             e.ProfileApplied: self._on_profile,
             e.RunStarted: self.recovery.on_run,
             e.ShutdownRequested: self._on_shutdown,
@@ -142,7 +142,7 @@ class Engine:
         if symbol is None:
             return
         bid, ask, now = event.bid, event.ask, self.desk.now
-        symbol.bid, symbol.ask, symbol.seen_ms = bid, ask, now
+        symbol.bid, symbol.ask, symbol.seen_ms = bid, ask, min(now, event.at_ms)
         symbol.bid_size, symbol.ask_size = event.bid_size, event.ask_size
         if self._closes_only and not event.closes:
             return
@@ -156,10 +156,18 @@ class Engine:
 
     def _on_trade(self, event: e.TradeSeen) -> None:
         symbol = self.desk.symbols.get(event.symbol)
-        if symbol is not None and not self._closes_only:
+        if symbol is None:
+            return
+        symbol.last = event.price
+        if not self._closes_only:
             symbol.anchor.record_trade(event.price, event.size, self.desk.now)
             if event.price >= symbol.hi:
                 symbol.lo = OUTSIDE  # a trade above the band may lift the anchor
+
+    def _on_book(self, event: e.BookSeen) -> None:
+        """Keep the visible book: it is looked at, and decides nothing (the best of it comes as a quote)."""
+        if (symbol := self.desk.symbols.get(event.symbol)) is not None:
+            symbol.book = event
 
     def _decide(self, symbol: SymbolState, mid: float) -> None:
         """Decide on one price: exits first, then a buy."""
@@ -283,6 +291,9 @@ class Engine:
         self._consider_exit(symbol)
         band.refresh(self.desk, self.parts.exits, symbol)
 
+    def _on_health(self, event: e.HealthChecked) -> None:
+        self.parts.warnings.look(event.at_ms)
+
     def _on_profile(self, event: e.ProfileApplied) -> None:
         self.desk.emit(f.ProfileTaken(generation=event.generation))
 
@@ -293,7 +304,3 @@ class Engine:
         for intent in list(self.desk.state.intents.values()):
             if event.open_orders == "cancel" or intent.client_id not in self.desk.state.orders:
                 self.router.stop(intent, "shutdown")
-
-
-def _on_nothing(event: e.Event) -> None:
-    """Take an event that no engine part decides on yet: the venue walks books, the engine only sees quotes."""

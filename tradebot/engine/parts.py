@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from tradebot.engine.ages import NoStaleWarnings, StaleWarnings, Warnings
 from tradebot.engine.budget import Budget
 from tradebot.engine.controls import Controls, StaticControls
 from tradebot.engine.decision import BuyGates, BuyingOff, Gates
@@ -17,6 +18,7 @@ class Parts(Struct):
     gates: Gates
     exits: ExitRules
     controls: Controls
+    warnings: Warnings
 
 
 def choose(desk: Desk, budget: Budget) -> Parts:
@@ -27,4 +29,5 @@ def choose(desk: Desk, budget: Budget) -> Parts:
         gates=BuyGates(desk, budget, controls) if features.buying else BuyingOff(),
         exits=DeclaredExits(desk) if features.exits else ExitsOff(),
         controls=controls,
+        warnings=StaleWarnings(desk) if features.stale_warnings else NoStaleWarnings(),
     )
