@@ -39,6 +39,7 @@ BASE: dict[str, Any] = {
         "anchor": {"kind": "rolling_high", "window_s": 600, "window_buckets": 60, "warmup_s": 0},
         "threshold_bps": 100,
         "cooldown_s": 0,
+        "debounce_s": 0,
     },
     "budget": {"per_trade_quote": 100, "max_per_symbol_quote": 300, "fee_reserve_bps": 20},
     "execution": {"steps": [{"tif": "IOC"}, {"tif": "IOC", "offset_bps": 8}, {"tif": "GTC", "offset_bps": 2}]},

@@ -21,6 +21,7 @@ class Budget:
         self._asked_ms = -1  # when the answer under way was asked for
         self._last_ms = -1  # when the balance was last told
         self._planned = False
+        self._cash_asked = ZERO  # the ledger's cash when it was asked for
         self._cash_seen: Decimal | None = None
         self.told = False  # whether the venue has told its balances in this run
 
@@ -45,6 +46,7 @@ class Budget:
         if self._asked_ms >= 0:
             return
         self._asked_ms = self.desk.now
+        self._cash_asked = self.desk.state.ledger.cash
         self.desk.send(QueryBalances())
         self.desk.remind(self.desk.now + ms(self.desk.profile.budget.refresh_timeout_s), TIMEOUT, str(self._asked_ms))
 
@@ -68,9 +70,11 @@ class Budget:
 
     def on_report(self, event: BalancesReported) -> None:
         """Take the venue's balances."""
+        state = self.desk.state
+        # a fill that crossed the answer may be in it or not: only a later answer tells
+        self._cash_seen = self._cash_asked if self._asked_ms >= 0 and state.ledger.is_open else None
         self._asked_ms = -1
         self.told = True
-        state = self.desk.state
         asset = state.ledger.quote
         balance = event.balances.get(asset)
         total = balance.total if balance else ZERO
@@ -79,7 +83,9 @@ class Budget:
         else:
             self.desk.emit(BalanceRefreshed(asset=asset, total=total))
         self._last_ms = self.desk.now
-        self._cash_seen = state.ledger.cash
+        if self._cash_seen is None:
+            self._cash_seen = state.ledger.cash
+        self.changed()
 
     def on_unavailable(self, event: BalancesUnavailable) -> None:
         """Take a failed balance request."""
