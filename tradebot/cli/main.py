@@ -55,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TradebotError as error:
         print(f"tradebot: {error}", file=sys.stderr)
         return ExitCode.CRASHED
+    except KeyboardInterrupt:
+        print("tradebot: interrupted", file=sys.stderr)  # before or outside a run, which has its own handlers
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`… | head`): end quietly, and let no later flush complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tradebot.domain.errors import ExitCode
 from tradebot.domain.market import split_symbol
-
-INTERRUPTED = 128 + 2
-"""The exit code shells give a command that Ctrl-C ended."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             done = replay(request, progress)
     except KeyboardInterrupt:
         print("tradebot replay: interrupted, nothing is reported", file=sys.stderr)
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     if args.trades is not None:
         write_atomic(args.trades, to_csv(done.report.trades).encode(), durable=False)
     if args.json:

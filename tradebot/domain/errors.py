@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     FATAL_RELOAD = 4
     RECOVERY_REFUSED = 5
     ORDERS_LEFT = 6
+    INTERRUPTED = 130  # Ctrl-C outside a run: 128 and the signal's number, as shells expect
 
 
 class TradebotError(Exception):
