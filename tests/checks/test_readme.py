@@ -86,5 +86,5 @@ def test_a_link_leads_somewhere(page: Path) -> None:
 
 def test_an_exit_code_that_exists_is_explained() -> None:
     operations = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| (\d) \| ([a-z ]+) \|", operations, re.MULTILINE))
+    rows = dict(re.findall(r"^\| (\d+) \| ([a-z ]+) \|", operations, re.MULTILINE))
     assert rows == {str(int(code)): code.name.lower().replace("_", " ") for code in ExitCode}
