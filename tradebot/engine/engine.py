@@ -186,6 +186,7 @@ class Engine:
         intent = desk.state.intent_of(symbol.symbol)
         if intent is not None:
             if intent.side is Side.BUY and not intent.ending:
+                symbol.exit_wait_ms = desk.now  # looked at again as soon as the buy has ended
                 self.router.stop(intent, "exit")
             return
         amount = exits.sellable(symbol.instrument, position, symbol.bid)

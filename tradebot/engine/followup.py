@@ -60,7 +60,7 @@ class FollowUp:
         band.refresh(self.desk, self.parts.exits, symbol)
 
     def _intent_ended(self, fact: f.IntentEnded) -> None:
-        """Close a position of which nothing sellable is left; plan the next attempt where an exit left some."""
+        """Close a position of which nothing sellable is left; plan the next attempt where an exit waits for one."""
         desk = self.desk
         symbol = desk.symbols[fact.symbol]
         position = desk.state.ledger.positions.get(fact.symbol)
@@ -72,6 +72,8 @@ class FollowUp:
         elif fact.side is Side.SELL:
             symbol.exit_wait_ms = desk.now + ms(desk.profile.exits.check_interval_s)
             desk.remind(symbol.exit_wait_ms, RETRY, fact.symbol)
+        elif symbol.exit_wait_ms:  # an exit ended this buy
+            desk.remind(desk.now, RETRY, fact.symbol)
 
     def _close(self, position: Position, reason: str) -> None:
         self.desk.emit(
