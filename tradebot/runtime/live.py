@@ -19,6 +19,7 @@ from tradebot.domain.events import BookSeen, CandleSeen, DeadlineReached, Event,
 from tradebot.ports import Clock, Due, Log
 from tradebot.runtime.account import TimedVenue
 from tradebot.runtime.coordinator import trace
+from tradebot.runtime.cycle_log import NO_CYCLE_TIMES, CycleLog
 from tradebot.runtime.dispatch import Dispatch, StateSuspect
 from tradebot.runtime.meter import Meter
 
@@ -58,7 +59,7 @@ class LiveShell:
         log: Log,
         meter: Meter,
         *,
-        log_cycles: bool = False,
+        cycle_log: CycleLog = NO_CYCLE_TIMES,
     ) -> None:
         self._dispatch = dispatch
         self._venue = venue
@@ -66,7 +67,7 @@ class LiveShell:
         self._limits = limits
         self._log = log
         self._meter = meter
-        self._log_cycles = log_cycles
+        self._cycle_log = cycle_log
         self._chores: list[Chore] = []
         self._queue: deque[Event] = deque()
         self._newest: dict[str, QuoteSeen] = {}
@@ -265,9 +266,7 @@ class LiveShell:
             self._meter.count("slow_cycles")
             text = f"Slow cycle: {took_ms:.0f} ms for {handled} events"
             self._log.emit("system", "WARNING", "ENGINE_SLOW_CYCLE", text, took_ms=took_ms, events=handled)
-        if self._log_cycles:
-            text = f"Cycle: {took_ms:.3f} ms for {handled} events"
-            self._log.emit("system", "INFO", "ENGINE_CYCLE", text, took_ms=took_ms, events=handled)
+        self._cycle_log.cycle(took_ms, handled)
 
     def _tell_watchers(self, *, over: bool) -> None:
         for entry in list(self._watchers):

@@ -147,7 +147,7 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
     checkpointer = Checkpointer(home.checkpoint, [telling.session.state / "engine_transient.json"], telling.log)
     checkpointer.start()
     stack.callback(checkpointer.close, limits.callback_timeout_s)
-    account = AccountStore(home.account, orders_kept=state.account_orders_kept, busy_s=state.journal_retry_s)
+    account = AccountStore(home.account, orders_kept=profile.venue.paper.keep_orders, busy_s=state.journal_retry_s)
     stack.callback(account.close)
     image = account.load()
     if image is None and journal.last_seq:

@@ -25,6 +25,7 @@ from tradebot.runtime.account import Account, StoredAccount
 from tradebot.runtime.checkpoints import Checkpoints, NoCheckpoints
 from tradebot.runtime.clock import WallClock
 from tradebot.runtime.coordinator import Coordinator
+from tradebot.runtime.cycle_log import NO_CYCLE_TIMES, CycleTimes
 from tradebot.runtime.dispatch import Dispatch
 from tradebot.runtime.instruments import listed
 from tradebot.runtime.live import Chore, LiveShell
@@ -189,7 +190,7 @@ def _shell(
         profile.engine,
         telling.log,
         telling.metrics,
-        log_cycles=profile.features.cycle_time_logging,
+        cycle_log=CycleTimes(telling.log) if profile.features.cycle_time_logging else NO_CYCLE_TIMES,
     )
     shell.add_chore(_checkpoints(profile, engine, opened, telling, clock))
     return dispatch, shell

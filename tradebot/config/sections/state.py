@@ -26,6 +26,3 @@ class State(Table):
 
     journal_retry_s: Seconds = setting(0.5, reload="restart", ge=0.01, le=60)
     """Wait before a failed write of the journal is tried again; nothing is sent meanwhile."""
-
-    account_orders_kept: int = setting(1000, reload="restart", ge=1, le=1_000_000)
-    """How many finished orders of the paper account are held in memory; all of them stay on disk."""
