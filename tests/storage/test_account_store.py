@@ -211,3 +211,12 @@ def test_a_newer_account_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(StorageFailed, match="schema 2, this version reads schema 1"):
         open_store(path)
+
+
+def test_a_balance_that_is_no_number_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "account.sqlite"
+    store = open_store(path)
+    store.save(AccountDelta(balances={"USDT": Balance(Decimal(5), Decimal("NaN"))}))
+    with pytest.raises(StorageFailed, match="account is damaged"):
+        store.load()
+    store.close()

@@ -110,6 +110,7 @@ def test_any_pieces_make_one_valid_document(head: dict[str, Any], windows: dict[
     head = {key: value for key, value in head.items() if key not in {"schema", "windows"}}
     pieces = [(symbol, json.dumps(body).encode()) for symbol, body in windows.items()]
     document = json.loads(assemble(json.dumps(head).encode(), pieces))
+    assert len(document.pop("crc32")) == 8
     assert document == {"schema": 1, **head, "windows": windows}
 
 
@@ -139,6 +140,19 @@ def test_a_damaged_or_newer_checkpoint_is_refused_with_its_reason_and_left_alone
         read_checkpoint(path)
     assert str(path) in str(refused.value)
     assert path.read_bytes() == data
+
+
+@given(st.data())
+def test_a_checkpoint_of_which_any_bit_has_changed_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    document = bytearray(assemble(core(7), WINDOWS))
+    bit = data.draw(st.integers(0, 8 * len(document) - 1))
+    document[bit // 8] ^= 1 << bit % 8
+    path = tmp_path_factory.mktemp("state") / "checkpoint.json"
+    path.write_bytes(document)
+    with pytest.raises(StorageFailed, match=r"checkpoint\.json"):
+        read_checkpoint(path)
 
 
 def test_a_checkpoint_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

@@ -79,10 +79,10 @@ def _prices(wired: Run) -> dict[str, float]:
 
 def _balances(wired: Run) -> dict[str, dict[str, Decimal]]:
     """Return what the ledger and the account hold at the end, to be compared with the fills."""
-    from tradebot.research.replay import owned, totals
+    from tradebot.research.replay import totals
 
     account = totals(wired.venue.image().balances)
-    return {"the engine's ledger": owned(wired.engine.state.ledger), "the paper account": account}
+    return {"the engine's ledger": wired.engine.state.ledger.owned(), "the paper account": account}
 
 
 def _say(line: str) -> None:

@@ -52,6 +52,17 @@ class Ledger(Struct):
         else:
             self._sold(fill, worth, fee_quote, fee_base)
 
+    def owned(self) -> dict[str, Decimal]:
+        """Return what is owned, by asset; fees in a third asset count as spent."""
+        with localcontext(EXACT):
+            amounts = {asset: -fee for asset, fee in self.other_fees.items()}
+            amounts[self.quote] = amounts.get(self.quote, ZERO) + self.cash
+            held = [(symbol, position.amount) for symbol, position in self.positions.items()]
+            for symbol, amount in [*held, *self.dust.items()]:
+                base = symbol.partition("/")[0]
+                amounts[base] = amounts.get(base, ZERO) + amount
+        return amounts
+
     def close(self, symbol: str) -> None:
         """End the symbol's position: what is left of it is dust from here on."""
         position = self.positions.pop(symbol)

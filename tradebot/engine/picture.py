@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from tradebot.domain import facts as f
-from tradebot.domain.errors import StorageFailed
+from tradebot.domain.errors import StorageFailed, TradebotError
 from tradebot.domain.orders import Intent, Order, Position, Side
 from tradebot.engine.desk import Desk, SymbolState
 from tradebot.engine.state import EngineState
@@ -93,7 +93,7 @@ def restore(desk: Desk, checkpoint: Mapping[str, Any] | None, tail: Iterable[tup
     """Take the state back: the checkpoint, then every fact of the journal after it.
 
     `tail` holds (seq, time, fact) of the whole journal where there is no checkpoint. Raises StorageFailed where
-    the checkpoint cannot be understood or facts are missing between it and the tail.
+    the checkpoint cannot be understood, where facts are missing between it and the tail, or where one cannot follow.
     """
     from_seq = windows = 0
     window_ms: dict[str, int] = {}
@@ -105,8 +105,9 @@ def restore(desk: Desk, checkpoint: Mapping[str, Any] | None, tail: Iterable[tup
         from_seq = desk.state.seq
         for name, kept in checkpoint.get("windows", {}).items():
             symbol = desk.symbols.get(name)
-            if symbol is not None and _take_window(symbol, kept):
-                window_ms[name] = int(kept["at_ms"])
+            taken_ms = None if symbol is None else _take_window(symbol, kept)
+            if taken_ms is not None:
+                window_ms[name] = taken_ms
                 windows += 1
     applied = 0
     for seq, at_ms, fact in tail:
@@ -114,7 +115,11 @@ def restore(desk: Desk, checkpoint: Mapping[str, Any] | None, tail: Iterable[tup
             continue
         if seq != desk.state.seq + 1:
             raise StorageFailed(f"the journal lacks facts {desk.state.seq + 1} to {seq - 1}")
-        desk.state.apply(fact, at_ms)
+        try:
+            desk.state.apply(fact, at_ms)
+        except (LookupError, ArithmeticError, TradebotError) as error:
+            words = f"fact {seq} ({type(fact).__name__}) contradicts those before it"
+            raise StorageFailed(f"{words}: {type(error).__name__}: {error}") from error
         _follow(desk, fact, at_ms, window_ms)
         applied += 1
     desk.state.trading = False
@@ -128,16 +133,20 @@ def restore(desk: Desk, checkpoint: Mapping[str, Any] | None, tail: Iterable[tup
     )
 
 
-def _take_window(symbol: SymbolState, kept: Mapping[str, Any]) -> bool:
-    """Take one symbol's window; prices stay unseen until the feed tells one (an old price is no price)."""
+def _take_window(symbol: SymbolState, kept: Mapping[str, Any]) -> int | None:
+    """Take one symbol's window, return its time in ms; None where it is of other settings.
+
+    Prices stay unseen until the feed tells one (an old price is no price).
+    """
     try:
+        taken_ms = int(kept["at_ms"])
         if not symbol.anchor.load(kept["anchor"]):
-            return False
+            return None
         symbol.trail_high = float(kept["trail_high"])
         symbol.last_buy_ms = int(kept["last_buy_ms"])
     except (KeyError, TypeError, ValueError) as error:
         raise StorageFailed(f"the checkpoint's window of {symbol.symbol} cannot be understood ({error})") from error
-    return True
+    return taken_ms
 
 
 def _follow(desk: Desk, fact: f.Fact, at_ms: int, window_ms: Mapping[str, int]) -> None:

@@ -14,9 +14,7 @@ from msgspec import Struct
 
 from tradebot.config.loader import Loaded, load_profile
 from tradebot.config.sections.feed import RecordedFeed
-from tradebot.domain.ledger import Ledger
-from tradebot.domain.market import split_symbol
-from tradebot.domain.numbers import ZERO, plain
+from tradebot.domain.numbers import plain
 from tradebot.domain.orders import Balance
 from tradebot.feeds.candles import CandleRecording
 from tradebot.feeds.recorded import load
@@ -191,22 +189,11 @@ def _run(
 def _report(origin: SessionInfo, book: RunBook, result: ReplayResult) -> Report:
     """Return the report, the fills compared with what the engine's ledger and the venue's account hold at the end."""
     balances = {
-        "the engine's ledger": owned(result.ledger),
+        "the engine's ledger": result.ledger.owned(),
         "the venue's account": totals(result.balances),
     }
     summary = book.tally.summary(result.prices, balances)
     return reports.build(origin, summary, Evidence(), tuple(book.trades))
-
-
-def owned(ledger: Ledger) -> dict[str, Decimal]:
-    """Return what `ledger` says is owned, by asset; fees in a third asset count as spent."""
-    amounts = {asset: -fee for asset, fee in ledger.other_fees.items()}
-    amounts[ledger.quote] = amounts.get(ledger.quote, ZERO) + ledger.cash
-    held = [(symbol, position.amount) for symbol, position in ledger.positions.items()]
-    for symbol, amount in [*held, *ledger.dust.items()]:
-        base = split_symbol(symbol)[0]
-        amounts[base] = amounts.get(base, ZERO) + amount
-    return amounts
 
 
 def totals(balances: Mapping[str, Balance]) -> dict[str, Decimal]:

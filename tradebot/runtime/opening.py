@@ -16,6 +16,7 @@ from tradebot.domain.errors import CannotStart, ExitCode, StorageFailed
 from tradebot.domain.orders import Side
 from tradebot.engine.engine import Engine
 from tradebot.ports import Clock, Log
+from tradebot.runtime.agreement import disagreement
 from tradebot.runtime.errorbook import CountedLog, ErrorBook
 from tradebot.storage.account import AccountStore
 from tradebot.storage.checkpoint import Checkpointer, read_checkpoint
@@ -165,19 +166,10 @@ def restore(
     """Return an engine with its state taken back, and the one line that says from what.
 
     A checkpoint that cannot be used is set aside and reported; the journal alone is then the source.
-    Raises StorageFailed where the journal cannot be read, CannotStart where what it holds is not watched any more.
+    Raises StorageFailed where the journal cannot be read, CannotStart where it and the paper account contradict each
+    other, or where what it holds is not watched any more.
     """
-    engine, journal = make(), opened.journal
-    document = _checkpoint(profile, opened, telling, clock)
-    try:
-        seq = int(document["seq"]) if document is not None else 0
-        summary = str(engine.restore(document, journal.read(seq)))
-    except StorageFailed as error:
-        if document is None:
-            raise
-        _set_aside_checkpoint(opened, telling, clock, str(error))
-        engine = make()
-        summary = str(engine.restore(None, journal.read(0)))
+    engine, summary = _taken_back(make, profile, opened, telling, clock)
     _refuse_unwatched(engine)
     intents = engine.state.intents.values()
     telling.recorder.restore(
@@ -185,6 +177,37 @@ def restore(
         [one.intent_id for one in intents if one.side is Side.SELL],
     )
     return engine, summary
+
+
+def _taken_back(
+    make: Callable[[], Engine], profile: Profile, opened: Opened, telling: Telling, clock: Clock
+) -> tuple[Engine, str]:
+    document = _checkpoint(profile, opened, telling, clock)
+    why = ""
+    if document is not None:
+        engine = make()
+        try:
+            summary = str(engine.restore(document, opened.journal.read(int(document["seq"]))))
+            why = _contradiction(engine, opened)
+            if not why:
+                return engine, summary
+        except StorageFailed as error:
+            why = str(error)
+    engine = make()
+    summary = str(engine.restore(None, opened.journal.read(0)))
+    if story := _contradiction(engine, opened):
+        raise CannotStart(
+            f"{opened.home.folder}: the journal and the paper account contradict each other: {story}; "
+            "put back the one that is wrong, or begin a new account with --fresh",
+            ExitCode.RECOVERY_REFUSED,
+        )
+    if why:
+        _set_aside_checkpoint(opened, telling, clock, why)
+    return engine, summary
+
+
+def _contradiction(engine: Engine, opened: Opened) -> str:
+    return "" if opened.image is None else disagreement(engine.state, opened.image)
 
 
 def _checkpoint(profile: Profile, opened: Opened, telling: Telling, clock: Clock) -> dict[str, Any] | None:

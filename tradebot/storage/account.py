@@ -77,8 +77,12 @@ class AccountStore:
             ).fetchall()
             balances = query("SELECT asset, body FROM balances ORDER BY n").fetchall()
             decoded = [_order.decode(body) for (body,) in orders]
+            held = {asset: _balance.decode(body) for asset, body in balances}
+            for asset, balance in held.items():
+                if not all(part.is_finite() for part in (balance.free, balance.locked)):
+                    raise StorageFailed(f"{self.path}: the paper account is damaged ({asset}: {balance})")
             return AccountImage(
-                balances={asset: _balance.decode(body) for asset, body in balances},
+                balances=held,
                 orders={order.client_id: order for order in decoded},
                 fills=[_fill.decode(body) for (body,) in fills],
                 next_order=counters[0],
@@ -86,7 +90,9 @@ class AccountStore:
                 requests=counters[2],
             )
         except (sqlite3.Error, msgspec.MsgspecError) as error:
-            raise StorageFailed(f"{self.path}: the paper account is damaged ({error})") from error
+            raise StorageFailed(
+                f"{self.path}: the paper account is damaged ({error}); --fresh sets it aside"
+            ) from error
 
     def save(self, delta: AccountDelta) -> None:
         """Store what changed, all of it or nothing. Raises StorageFailed; the account on disk is then as before."""

@@ -1,7 +1,7 @@
 """How does the engine's picture reach the disk, and come back? Asked by the live shell, recovery and scripts.
 
 The file is one JSON object: what the engine said at one `seq` (orders, intents, positions, ...), and under `windows`
-each symbol's price window with its own time. `schema` numbers its shape.
+each symbol's price window with its own time. `schema` numbers its shape, `crc32` is the check sum of what follows it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Condition, Thread
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -124,14 +125,19 @@ def assemble(core: bytes, windows: Iterable[tuple[str, bytes]]) -> bytes:
         raise ValueError("the checkpoint's core is not a JSON object")
     inner = inner[1:-1].strip()
     pieces = b",".join(msgspec.json.encode(symbol) + b":" + body for symbol, body in windows)
-    head = b'{"schema":%d' % SCHEMA
-    return head + (b"," + inner if inner else b"") + b',"windows":{' + pieces + b"}}\n"
+    rest = (inner + b"," if inner else b"") + b'"windows":{' + pieces + b"}}\n"
+    return _head(rest) + rest
+
+
+def _head(rest: bytes) -> bytes:
+    """Return how a document begins: its schema, and the check sum of all that follows."""
+    return b'{"schema":%d,"crc32":"%08x",' % (SCHEMA, crc32(rest))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any] | None:
     """Return the checkpoint's document, None where there is no file.
 
-    Raises StorageFailed naming the file and why: unreadable, not whole, or of another schema.
+    Raises StorageFailed naming the file and why: unreadable, not whole, of another schema, or not as it was written.
     """
     try:
         data = path.read_bytes()
@@ -151,4 +157,7 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
         )
     if type(document.get("seq")) is not int or not isinstance(document.get("windows"), dict):
         raise StorageFailed(f"{path}: the checkpoint is damaged (`seq` or `windows` is missing)")
+    if not data.startswith(_head(data[len(_head(b"")) :])):
+        raise StorageFailed(f"{path}: the checkpoint is damaged (it is not as it was written: its check sum differs)")
+    del document["crc32"]
     return document

@@ -45,7 +45,7 @@ def connect(path: Path, *, busy_s: float = 0.0, synchronous: str = "NORMAL") -> 
         _check(path, database)
     except sqlite3.Error as error:
         database.close()
-        raise StorageFailed(f"{path}: the journal cannot be read ({error}); move it away to begin anew") from error
+        raise StorageFailed(f"{path}: the journal cannot be read ({error}); `--fresh` sets it aside") from error
     except StorageFailed:
         database.close()
         raise
