@@ -53,3 +53,19 @@ def test_ninety_one_real_symbols_twice(shared_data: Path, tmp_path: Path, show: 
     assert figures[0]["conservation_error"] == 0
     assert figures[0]["journal_sha256"] == figures[1]["journal_sha256"]
     assert figures[0]["peak_rss_mb"] < MOST_RSS_MB
+
+
+@pytest.mark.benchmark
+def test_what_the_band_pays(shared_data: Path, tmp_path: Path, show: Callable[..., None]) -> None:
+    data = shared_data / "ohlcv_1m/binance_spot_2021-04"
+    if not data.is_dir():
+        pytest.skip(f"no recording in {data.relative_to(ROOT.parent)}")
+    pytest.importorskip("pyarrow")
+    with_band = replay("replay", data, tmp_path, timeout_s=TIMEOUT_S)
+    without = replay("replay", data, tmp_path, timeout_s=TIMEOUT_S, env={"TRADEBOT__ENGINE__BAND": "false"})
+    show(
+        with_band_s=float(with_band["cpu_seconds"]),
+        without_s=float(without["cpu_seconds"]),
+        ratio=float(without["cpu_seconds"] / with_band["cpu_seconds"]),
+    )
+    assert with_band["journal_sha256"] == without["journal_sha256"]

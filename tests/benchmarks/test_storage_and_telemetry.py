@@ -73,7 +73,7 @@ def test_journal_append_and_durability(tmp_path: Path) -> None:
     journal = SqliteJournal.open(tmp_path / "journal.sqlite", batch_ms=2, wal_mb=4, retry_s=0.5)
     facts = fills(N)
     begin = time.perf_counter()
-    mean = show("SQLite journal, append of one fact", timed(lambda n: journal.append(facts[n : n + 1], n), N))
+    show("SQLite journal, append of one fact", timed(lambda n: journal.append(facts[n : n + 1], n), N))
     assert journal.flush(WAIT_S)
     print(f"SQLite journal, {N} facts durable: {(time.perf_counter() - begin) / N * 1e6:.2f} us a fact")
 
@@ -84,7 +84,6 @@ def test_journal_append_and_durability(tmp_path: Path) -> None:
 
     show("SQLite journal, append until durable", timed(durable, 500))
     assert journal.close(WAIT_S)
-    assert mean < 20
 
 
 @pytest.mark.parametrize("kind", ["memory", "replay"])
@@ -97,7 +96,6 @@ def test_simulated_journals(tmp_path: Path, kind: str) -> None:
     journal.digest()
     mean = (time.process_time() - begin) / len(facts) * 1e6
     print(f"\n{kind} journal: {mean:.2f} us a fact, digest included")
-    assert mean < 10
 
 
 def test_account_save(tmp_path: Path) -> None:
@@ -106,9 +104,8 @@ def test_account_save(tmp_path: Path) -> None:
     def save(number: int) -> None:
         store.save(AccountDelta(balances={"USDT": Balance(free=Decimal(number))}, next_order=number))
 
-    mean = show("paper account, save", timed(save, 5000))
+    show("paper account, save", timed(save, 5000))
     store.close()
-    assert mean < 1000
 
 
 @pytest.mark.parametrize("symbols", [50, 1000])
@@ -121,21 +118,19 @@ def test_checkpoint_hand_over(tmp_path: Path, symbols: int) -> None:
     for number in range(20):
         costs += timed(lambda n: writer.submit(b'{"seq":%d}' % n, windows), 1)
         assert writer.flush(WAIT_S), number
-    mean = show(f"checkpoint of {symbols} symbols, hand-over", costs)
+    show(f"checkpoint of {symbols} symbols, hand-over", costs)
     print(f"checkpoint of {symbols} symbols, on disk after {(time.perf_counter() - begin) / 20 * 1000:.1f} ms")
     assert writer.close(WAIT_S)
-    assert mean < 1000
 
 
 def test_log_record_and_recorder(tmp_path: Path) -> None:
     log = LogPipeline(tmp_path, SplitFiles("x"), Logging(level="INFO"), NoConsole())
     log.start()
-    mean = show("log, a record", timed(lambda n: log.emit("engine", "INFO", "TOLD", "words", number=n, p=0.5), N))
+    show("log, a record", timed(lambda n: log.emit("engine", "INFO", "TOLD", "words", number=n, p=0.5), N))
     show("log, a record below the level", timed(lambda n: log.emit("engine", "DEBUG", "TOLD", number=n), N))
     begin = time.perf_counter()
     assert log.stop(WAIT_S)
     print(f"log, drained after {(time.perf_counter() - begin) * 1000:.1f} ms")
-    assert mean < 100
 
     log = LogPipeline(tmp_path, SplitFiles("y"), Logging(level="INFO"), NoConsole())
     log.start()

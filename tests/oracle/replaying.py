@@ -7,7 +7,7 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,12 +21,14 @@ from tests.oracle.market import FEE, MINUTE_MS, T0_MS, Expected
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(*words: str, cwd: Path, timeout_s: float = 50) -> subprocess.CompletedProcess[str]:
-    """Run `tradebot` with these arguments in the folder `cwd`."""
+def run(
+    *words: str, cwd: Path, timeout_s: float = 50, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `tradebot` with these arguments in the folder `cwd`, `env` added to a bare environment."""
     return subprocess.run(
         [sys.executable, "-m", "tradebot.cli.main", *words],
         cwd=cwd,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **(env or {})},
         capture_output=True,
         text=True,
         timeout=timeout_s,
@@ -34,13 +36,15 @@ def run(*words: str, cwd: Path, timeout_s: float = 50) -> subprocess.CompletedPr
     )
 
 
-def replay(profile: str, data: Path, tmp: Path, *words: str, timeout_s: float = 50) -> dict[str, Any]:
+def replay(
+    profile: str, data: Path, tmp: Path, *words: str, timeout_s: float = 50, env: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Replay `data` and return the JSON object on stdout, floats as Decimal; the trades go to `tmp`/trades.csv."""
     path = str(ROOT / "profiles" / f"{profile}.toml")
     trades = str(tmp / "trades.csv")
     done = run(
         "replay", "--profile", path, "--data", str(data), "--json", "--trades", trades, *words,
-        cwd=tmp, timeout_s=timeout_s,
+        cwd=tmp, timeout_s=timeout_s, env=env,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout, parse_float=Decimal)
