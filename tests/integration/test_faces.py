@@ -107,6 +107,16 @@ def test_orders_may_be_left_as_the_policy_says(tmp_path: Path) -> None:
     assert 'as `shutdown.open_orders = "leave"` says' in bot.text
 
 
+def test_what_the_venue_has_answered_is_heard_before_the_end_where_orders_are_left(tmp_path: Path) -> None:
+    slow = "[venue.paper]\nresponse_latency_ms = 500\njitter_ms = 200\n"
+    write_profile(tmp_path, slow + '[shutdown]\nopen_orders = "leave"\n')
+    with Bot(tmp_path) as bot:
+        bot.wait_for("POSITION_OPENED", times=3)
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+    assert re.search(r"conserved +yes", bot.text)
+
+
 def test_orders_left_against_the_policy_have_their_own_exit_code(tmp_path: Path) -> None:
     write_profile(tmp_path, "[shutdown]\norders_deadline_s = 0.3\n[execution]\ncancel_wait_ms = 100\n")
     with Bot(tmp_path, fault="stubborn-venue") as bot:

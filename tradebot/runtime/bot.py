@@ -227,6 +227,8 @@ class Bot:
         """Stop deciding, then write what is not written: account, journal, checkpoint."""
         run, shell = self._run, self._shell
         await self._feed_part.stop()
+        if not run.coordinator.ending.forced:
+            await self._hear_out()
         shell.stop()
         await self._engine_part.wait()
         sound = shell.fatal is None
@@ -248,6 +250,15 @@ class Bot:
         if not await in_thread("tradebot-checkpoint-flush", lambda: checkpointer.flush(limit_s)):
             raise StorageFailed(f"the last checkpoint is not written; the journal is (seq {self.seq:,})")
         return f"state written (seq {self.seq:,})"
+
+    async def _hear_out(self) -> None:
+        """Wait for the answers on their way: of an order that stays open, what has happened so far is known.
+
+        After the time a callback has, the others are heard at the next start.
+        """
+        heard = asyncio.ensure_future(self._shell.until(lambda: not self._shell.answers_waiting))
+        await asyncio.wait({heard}, timeout=self._profile.shutdown.callback_timeout_s)
+        heard.cancel()
 
     def _close_journal(self) -> None:
         run, journal = self._run, self._run.opened.journal

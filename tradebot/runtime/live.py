@@ -159,6 +159,11 @@ class LiveShell:
         self._stopping = True
         self.wake()
 
+    @property
+    def answers_waiting(self) -> int:
+        """How many answers of the venue are on their way."""
+        return len(self._answers)
+
     async def until(self, true: Callable[[], bool]) -> None:
         """Return as soon as `true()` holds after a cycle, or the loop is over."""
         if true() or self._over or self.fatal is not None:
