@@ -18,7 +18,7 @@ from tradebot.research import report as reports
 from tradebot.research.report import Report, SessionInfo
 from tradebot.research.targets import Evidence
 from tradebot.research.text import money, to_text, total_text
-from tradebot.research.trades import RunBook, to_csv
+from tradebot.research.trades import RunBook, Trade, to_csv
 
 D = Decimal
 
@@ -67,6 +67,12 @@ def test_trades_csv_holds_exact_decimals_and_utc_times() -> None:
     assert (row["reason"], row["generation"]) == ("take_profit", "1")
 
 
+def test_average_prices_in_the_csv_end_after_twelve_digits() -> None:
+    trade = Trade("AAA/USDT", 0, 1, D(2) / 3, D("91.41828000000001"), D(1), D("0.1"), D("0.2"), D(0), D("0.1"), "x", 1)
+    (row,) = csv.DictReader(io.StringIO(to_csv([trade])))
+    assert (row["entry"], row["exit"]) == ("0.666666666667", "91.41828")
+
+
 def test_no_trades_give_a_header_alone() -> None:
     assert to_csv([]) == "symbol,opened,closed,entry,exit,amount,cost,proceeds,fees,pnl,reason,generation\n"
 
@@ -103,7 +109,8 @@ def test_broken_conservation_is_loud() -> None:
     story.filled_intent("AAA/USDT", Side.BUY, "100", "1")
     story.filled_intent("AAA/USDT", Side.SELL, "110", "1")
     story.closed("AAA/USDT", cost="100", proceeds="110.00000001")
-    assert "NO   fills differ by 0.00000001 from the PnL of the trades" in to_text(reported(story))
+    text = " ".join(to_text(reported(story)).split())
+    assert "conserved NO the fills differ by 0.00000001 from the PnL of the trades" in text
 
 
 def test_targets_of_a_good_session_are_met() -> None:
@@ -185,6 +192,26 @@ def test_totals_add_sessions_of_one_quote_and_part_others() -> None:
     assert pair[0].pnl_quote == D("19.6")
     assert "total of 2 sessions in USDT" in total_text(pair[0])
     assert "19.60 USDT" in total_text(pair[0])
+
+
+def test_the_text_stays_within_eighty_columns_and_says_all_of_it() -> None:
+    story = Story(cash="1_234_567.89")
+    story.round_trip()
+    report = reported(story, ended_ms=None, exit_code=None, market="synthetic market (seed 1)", synthetic=True)
+    report.summary.compared = ("the PnL of the trades", "the engine's ledger", "the paper account")
+    report.summary.positions_held, report.summary.held_value_quote = 12, D("1_234_567.12")
+    text = to_text(report)
+    assert max(map(len, text.splitlines())) <= 80
+    words = " ".join(text.split())
+    assert "agree to the last unit with the PnL of the trades, the engine's ledger, the paper account" in words
+
+
+def test_symbols_without_a_trade_stand_by_what_is_held() -> None:
+    story = Story()
+    story.filled_intent("AAA/USDT", Side.BUY, "0.01", "1")
+    story.filled_intent("BBB/USDT", Side.BUY, "90", "1")
+    text = to_text(reported(story))
+    assert text.index("BBB/USDT") < text.index("AAA/USDT")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from tradebot.domain import facts as f
 from tradebot.domain.errors import DataInvalid, StorageFailed
 from tradebot.domain.orders import Side
 from tradebot.research.sources import find_session, session_report, store
+from tradebot.research.text import to_text
 from tradebot.storage.files import set_aside
+from tradebot.storage.session import Session
 
 D = Decimal
 
@@ -129,6 +131,28 @@ def test_sessions_are_found_by_path_by_name_and_as_the_latest(tmp_path: Path) ->
     assert find_session("latest", sessions) == newer
     with pytest.raises(DataInvalid, match="no session 'nothing'"):
         find_session("nothing", sessions)
+    with pytest.raises(DataInvalid, match=r"no session 'latest': there is none in .*empty"):
+        find_session("latest", tmp_path / "empty")
+
+
+def test_the_latest_session_may_be_a_replay(tmp_path: Path) -> None:
+    session(tmp_path, journal(tmp_path / "journal.sqlite3", three_runs().facts), "r1")
+    sessions = tmp_path / "sessions"
+    later_ms = 1_700_000_500_000
+    replayed = Session.create(
+        sessions, "r", later_ms, kind="replay", instance="replay", synthetic=False, link_latest=False
+    )
+    replayed.close()
+    assert find_session("latest", sessions) == replayed.folder
+
+
+def test_a_session_that_never_began_is_told_beside_the_others(tmp_path: Path) -> None:
+    made = Session.create(tmp_path / "sessions", "demo", 1_700_000_000_000, kind="run", instance="demo", synthetic=True)
+    made.close(ended_ms=1_700_000_000_100, exit_code=1)
+    report = session_report(made.folder)
+    assert report.summary.counts.intents == 0
+    assert "exit 1" in to_text(report)
+    assert "it ended before it had a journal: nothing was traded" in to_text(report)
 
 
 def test_a_folder_that_is_no_session_is_refused(tmp_path: Path) -> None:

@@ -206,8 +206,8 @@ def text(done: Replayed) -> str:
     rows = f"{done.candles:,} candles" if done.candles else f"{done.rows:,} recorded rows"
     speed = f" · {done.candles_per_s:,.0f} candles/s of CPU" if done.candles else ""
     lines = [
-        f"{rows} in {done.seconds:.1f} s ({done.cpu_seconds:.1f} s of CPU){speed}"
-        f" · loaded in {done.load_seconds:.1f} s · at most {done.peak_rss_mb:,.0f} MB",
+        f"{rows} in {done.seconds:.1f} s ({done.cpu_seconds:.1f} s of CPU){speed}",
+        f"loaded in {done.load_seconds:.1f} s · at most {done.peak_rss_mb:,.0f} MB",
         f"journal {done.journal_sha256}",
     ]
     if done.folder is not None:

@@ -27,10 +27,9 @@ from tradebot.storage.files import reason, write_atomic
 from tradebot.storage.journal_file import read_facts
 from tradebot.storage.session import SessionRecord, read_session
 
-LATEST = "latest_session"
-
 _FAILURES = {fact.event_type for fact in (OrderRejected, OrderWaitEnded, OrderBecameUnknown, OrderNeverSent)}
 _TOLD = {"WARNING", "ERROR"}
+_UNBEGUN = "it ended before it had a journal: nothing was traded, logs/events_*.jsonl tells why"
 
 
 class _Line(Struct):
@@ -42,16 +41,26 @@ _line = msgspec.json.Decoder(_Line)
 
 
 def find_session(name: str, sessions: Path) -> Path:
-    """Return the folder of the session `name`: a path, a name in `sessions`, or "latest" (beside `sessions`).
+    """Return the folder of the session `name`: a path, a name in `sessions`, or "latest", a run's or a replay's.
 
     Raises DataInvalid naming what was looked for.
     """
-    wanted = [sessions.parent / LATEST] if name == "latest" else [Path(name), sessions / name]
+    if name == "latest":
+        return _newest(sessions)
+    wanted = [Path(name), sessions / name]
     for folder in wanted:
         if folder.is_dir():
             return folder.resolve()
     looked = " nor ".join(str(folder) for folder in wanted)
     raise DataInvalid(f"no session {name!r}: there is no folder {looked}")
+
+
+def _newest(sessions: Path) -> Path:
+    """Return the folder of the session that began last: their names begin with that time."""
+    found = [record.parent for record in sessions.glob("*/session.json")]
+    if not found:
+        raise DataInvalid(f"no session 'latest': there is none in {sessions}")
+    return max(found, key=lambda folder: folder.name).resolve()
 
 
 def session_report(
@@ -72,7 +81,7 @@ def session_report(
     if stored.is_file():
         report = reports.read(stored)
         return msgspec.structs.replace(report, targets=judge(report.summary, evidence))
-    book, note = _counted(_journals(folder, record), record.run)
+    book, note = _counted(_journals(folder, record), record.run) if record.journal else (RunBook(), _UNBEGUN)
     return reports.build(info(folder, record), book.tally.summary(prices, balances), evidence, tuple(book.trades), note)
 
 
@@ -107,8 +116,6 @@ def _journals(folder: Path, record: SessionRecord) -> list[Path]:
 
     A relative name is seen from where we stand, then from the session's folder.
     """
-    if not record.journal:
-        raise DataInvalid(f"{folder}: the session ended before it had a journal; its logs tell why")
     for path in (Path(record.journal), folder / record.journal, folder / Path(record.journal).name):
         aside = sorted(path.parent.glob(f"{path.name}.*"), reverse=True)
         found = [one for one in (path, *aside) if one.is_file() and not one.name.endswith(("-wal", "-shm"))]

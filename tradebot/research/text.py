@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -12,6 +13,7 @@ from tradebot.research.targets import Target, percent
 from tradebot.research.trades import iso
 
 SYMBOL_ROWS = 10  # the report's text stays on one screen; report.json holds every symbol
+COLUMNS = 80  # of the narrowest terminal that is in use
 
 _KINDS = {"run": "session", "replay": "replay"}
 
@@ -58,7 +60,7 @@ def _when(session: SessionInfo, summary: Summary) -> str:
         return f"{_day(summary.from_ms)} → {_day(summary.to_ms)} UTC · {_span(summary.to_ms - summary.from_ms)}"
     begun = f"{_day(session.started_ms)} → "
     if session.ended_ms is None:
-        return f"{begun}{_day(summary.to_ms)} UTC, its last fact · no end was written: it still runs, or was killed"
+        return f"{begun}{_day(summary.to_ms)} UTC, its last fact\nno end was written: it still runs, or was killed"
     end = f"{begun}{_day(session.ended_ms)} UTC · {_span(session.ended_ms - session.started_ms)}"
     return end if session.exit_code is None else f"{end} · exit {session.exit_code}"
 
@@ -115,12 +117,12 @@ def _conserved(summary: Summary) -> tuple[str, str]:
         return "not checked", "nothing to compare the fills with"
     others = ", ".join(summary.compared)
     if not error:
-        return "yes", f"fills equal to the last unit {others}"
-    return "NO", f"fills differ by {plain(error)} from {others}"
+        return "yes", f"the fills agree to the last unit with {others}"
+    return "NO", f"the fills differ by {plain(error)} from {others}"
 
 
 def _activity(counts: Counts) -> list[tuple[str, str, str]]:
-    won = f"{counts.wins} won, {counts.losses} lost" if counts.trades else ""
+    won = f"{counts.wins:,} won, {counts.losses:,} lost" if counts.trades else ""
     failed = [
         (counts.orders_rejected, "rejected"),
         (counts.orders_timed_out, "timed out"),
@@ -128,24 +130,30 @@ def _activity(counts: Counts) -> list[tuple[str, str, str]]:
         (counts.orders_never_sent, "taken back unsent"),
     ]
     rate = counts.fill_rate
-    filled = "none sent" if rate is None else f"{counts.intents_sent} sent, {percent(rate)} filled"
-    stale = f", {counts.intents_stale} stale" if counts.intents_stale else ""
+    filled = "none sent" if rate is None else f"{counts.intents_sent:,} sent, {percent(rate)} filled"
+    stale = f", {counts.intents_stale:,} stale" if counts.intents_stale else ""
     return [
-        ("trades", str(counts.trades), won),
-        ("intents", str(counts.intents), f"{filled}, {counts.pending_max} buys under way at most{stale}"),
-        ("orders", str(counts.orders), ", ".join(f"{n} {what}" for n, what in failed if n)),
-        ("fills", str(counts.fills), ""),
+        ("trades", f"{counts.trades:,}", won),
+        ("intents", f"{counts.intents:,}", f"{filled}, {counts.pending_max} buys under way at most{stale}"),
+        ("orders", f"{counts.orders:,}", ", ".join(f"{n:,} {what}" for n, what in failed if n)),
+        ("fills", f"{counts.fills:,}", ""),
     ]
 
 
 def _aligned(rows: Iterable[tuple[str, str, str]]) -> str:
     rows = list(rows)
     names, values = (max(len(row[i]) for row in rows) for i in (0, 1))
-    return "\n".join(f"  {name:<{names}}  {value:>{values}}   {words}".rstrip() for name, value, words in rows)
+    margin = 2 + names + 2 + values + 3
+    lines = []
+    for name, value, words in rows:
+        first, *more = textwrap.wrap(words, COLUMNS - margin, break_long_words=False, break_on_hyphens=False) or [""]
+        lines.append(f"  {name:<{names}}  {value:>{values}}   {first}".rstrip())
+        lines += [" " * margin + line for line in more]
+    return "\n".join(lines)
 
 
 def _symbols(summary: Summary) -> str:
-    rows = sorted(summary.symbols, key=lambda row: (-abs(row.pnl), row.symbol))
+    rows = sorted(summary.symbols, key=lambda row: (-abs(row.pnl), -row.held_value, row.symbol))
     if not rows:
         return ""
     shown = rows[:SYMBOL_ROWS]
@@ -163,7 +171,13 @@ def _symbols(summary: Summary) -> str:
 
 def _symbol(row: SymbolSummary, equity: Decimal) -> Sequence[str]:
     amounts = (row.bought, row.fees, row.pnl, row.held_value)
-    return (row.symbol, str(row.trades), str(row.wins), str(row.fills), *(money(amount, equity) for amount in amounts))
+    return (
+        row.symbol,
+        f"{row.trades:,}",
+        f"{row.wins:,}",
+        f"{row.fills:,}",
+        *(money(amount, equity) for amount in amounts),
+    )
 
 
 def _targets(targets: Sequence[Target]) -> str:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Literal
 
 from msgspec import Struct
@@ -19,6 +19,10 @@ COLUMNS = (
     "symbol", "opened", "closed", "entry", "exit", "amount", "cost", "proceeds", "fees", "pnl", "reason", "generation",
 )  # fmt: skip
 """Columns of a trades file: times in ISO 8601 UTC, prices in quote per base, `amount` in base, the rest in quote."""
+
+
+_PRICE = Context(prec=12)
+"""Digits of an average price in the file: finer than any venue's tick, and no sum is made of them."""
 
 
 class Trade(Struct, frozen=True):
@@ -38,8 +42,9 @@ class Trade(Struct, frozen=True):
     generation: int
 
     def row(self) -> tuple[str, ...]:
-        """Return the trade's CSV row, decimals exact, in the order of `COLUMNS`."""
-        money = (self.entry, self.exit, self.amount, self.cost, self.proceeds, self.fees, self.pnl)
+        """Return the trade's CSV row in the order of `COLUMNS`: amounts exact, average prices in twelve digits."""
+        prices = (_PRICE.create_decimal(price) for price in (self.entry, self.exit))
+        money = (*prices, self.amount, self.cost, self.proceeds, self.fees, self.pnl)
         times = (iso(self.opened_ms), iso(self.closed_ms))
         return (self.symbol, *times, *map(plain, money), self.reason, str(self.generation))
 
