@@ -23,7 +23,7 @@ from tradebot.domain.events import BalancesReported
 from tradebot.runtime.account import StoredAccount
 from tradebot.runtime.checkpoints import Checkpoints, whole_picture
 from tradebot.runtime.clock import WallClock
-from tradebot.runtime.component import ClosePart, ThreadPart
+from tradebot.runtime.component import ClosePart, ThreadPart, in_thread
 from tradebot.runtime.errorbook import CountedLog, ErrorBook
 from tradebot.runtime.leftovers import held, left_since
 from tradebot.runtime.watchdog import Watchdog
@@ -44,6 +44,26 @@ def test_time_never_goes_back_and_goes_on_when_the_clock_is_set_back(monkeypatch
     assert clock.now_ms() == 10_500
     wall[0] = 11_000_000_000
     assert clock.now_ms() == 11_000
+
+
+# -- threads ------------------------------------------------------------------------------------------
+
+
+def test_a_thread_that_was_awaited_is_gone() -> None:
+    async def left() -> list[str]:
+        for _ in range(300):
+            await in_thread("awaited", lambda: None)
+            found = [thread.name for thread in threading.enumerate() if thread.name == "awaited"]
+            if found:
+                return found
+        return []
+
+    switch_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        assert asyncio.run(left()) == []
+    finally:
+        sys.setswitchinterval(switch_s)
 
 
 # -- the paper account --------------------------------------------------------------------------------
