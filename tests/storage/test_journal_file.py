@@ -56,6 +56,17 @@ def test_a_malformed_page_is_reported_while_reading(tmp_path: Path) -> None:
         list(read_facts(path))
 
 
+def test_reading_leaves_nothing_beside_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal = open_journal(path)
+    journal.append([fill(1)], 1)
+    assert journal.close(WAIT_S)
+    before = path.read_bytes()
+    assert len(list(read_facts(path))) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["journal.sqlite"]
+    assert path.read_bytes() == before
+
+
 def test_a_hole_is_reported_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     journal = open_journal(path)

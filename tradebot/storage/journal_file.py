@@ -67,8 +67,10 @@ def read_facts(path: Path, after_seq: int = 0) -> Iterator[tuple[int, int, Fact]
         raise StorageFailed(f"{path}: there is no such journal")
     expected = after_seq + 1
     try:
-        database = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
+        # A connection that may only read cannot clear away the log files beside the journal which opening it makes.
+        database = sqlite3.connect(f"file:{_quoted(path)}?mode=rw", uri=True, isolation_level=None)
         try:
+            database.execute("PRAGMA query_only=ON")
             _check(path, database)
             rows = database.execute("SELECT seq, at_ms, body FROM facts WHERE seq > ? ORDER BY seq", (after_seq,))
             for seq, at_ms, body in rows:
