@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tomllib
 from decimal import Decimal
 from pathlib import Path
@@ -115,7 +116,10 @@ def test_a_shipped_profile_is_sound_and_names_its_schema(name: str) -> None:
 
 @pytest.mark.usefixtures("_root")
 def test_every_shipped_profile_is_known() -> None:
-    assert sorted(path.stem for path in Path("profiles").glob("*.toml")) == SHIPPED
+    listed = subprocess.run(["git", "ls-files", "profiles/*.toml"], capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a clone: what is shipped cannot be told from the operator's own profiles")
+    assert sorted(Path(line).stem for line in listed.stdout.splitlines()) == SHIPPED
 
 
 @pytest.mark.usefixtures("_root")

@@ -42,7 +42,7 @@ def resolve(name_or_path: str) -> str:
     """
     if not name_or_path:
         raise ProfileInvalid([Fault("profile", 0, 0, "", "its name is empty")])
-    tried = [name_or_path, name_or_path + SUFFIX]
+    tried = [name_or_path] if name_or_path.endswith(SUFFIX) else [name_or_path, name_or_path + SUFFIX]
     if not os.path.isabs(name_or_path):
         tried += [os.path.join(FOLDER, name) for name in tried]
     for path in tried:

@@ -147,7 +147,7 @@ def _wrong_type(value: Any, setting: Setting) -> str:
     if setting.kind == "flag" and isinstance(value, str) and value.lower() in _FLAGS:
         return f"{given} is a text: write {_FLAGS[value.lower()]} without quotes"
     if setting.kind == "texts" and isinstance(value, str):
-        return f"{given} is one text: write [{given}]"
+        return f"{given} is one text: write [{', '.join(shown(part.strip()) for part in value.split(','))}]"
     if setting.kind == "tables" and isinstance(value, dict):
         return "one table stands where an array of tables is wanted: write [[…]] or [{ … }]"
     return f"{given} is not {wanted(setting)}"
