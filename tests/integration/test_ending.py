@@ -151,7 +151,7 @@ def test_an_exception_while_deciding_ends_with_code_one_and_the_next_start_recov
     assert "in process" in str(crash["traceback"])
     assert session(tmp_path)["shutdown"]["callbacks"]["state_persist"] == "done"
     with Bot(tmp_path) as bot:
-        assert "1 positions" in bot.wait_for("STATE_RESTORED")
+        assert re.search(r" [1-9]\d* positions", bot.wait_for("STATE_RESTORED"))
         bot.wait_for("RECOVERY_COMPLETED")
         bot.wait_for("POSITION_CLOSED")
         bot.send(signal.SIGTERM)

@@ -91,13 +91,14 @@ def last_lines(finished: Finished, policy: str) -> list[str]:
     logs = outcome.get("logging_queue")
     if logs is not None:
         done.append("logs drained" if logs.outcome == "done" else f"logs NOT drained: {logs.text}")
-    why = {"SIGINT": "^C shutdown", "SIGTERM": "SIGTERM shutdown"}.get(ending.reason, f"shutdown ({ending.reason})")
+    asked = ending.reason if ending.reason.startswith("--for") else f"shutdown ({ending.reason})"
+    why = {"SIGINT": "^C shutdown", "SIGTERM": "SIGTERM shutdown"}.get(ending.reason, asked)
     held, orders = finished.positions, len(ending.orders_left)
     says = "as" if not orders or policy == "leave" else "against what"
     return [
         f"{why}: {' · '.join(done)}",
-        f"left at the paper venue: {held} {_plural('position', held)}, {orders} {_plural('order', orders)}"
-        f' — {says} `shutdown.open_orders = "{policy}"` says · {ending.took_s:.1f} s · exit {int(ending.code)}',
+        f"left at the paper venue: {held} {_plural('position', held)}, {orders} {_plural('order', orders)}",
+        f'orders {says} `shutdown.open_orders = "{policy}"` says · {ending.took_s:.1f} s · exit {int(ending.code)}',
     ]
 
 
