@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from rich.console import RenderableType
@@ -11,6 +12,9 @@ from rich.text import Text
 from tradebot.runtime.component import in_thread
 from tradebot.runtime.status import Status, status_lines
 
+REDRAW_S = 0.25
+"""Between two drawings, for the eye alone: the status itself is taken every `engine.loop_sleep_s`."""
+
 
 class LiveStatus:
     """Draws the latest status; a terminal that stalls delays only this thread."""
@@ -19,15 +23,31 @@ class LiveStatus:
 
     def __init__(self, latest: Callable[[], Status | None]) -> None:
         self._latest = latest
-        self._live = Live(get_renderable=self._draw, transient=True)
+        self._live = Live(get_renderable=self._draw, transient=True, auto_refresh=False)
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
 
     async def start(self) -> None:
         """Begin to draw."""
+        self._over.clear()
         self._live.start()
+        self._thread = threading.Thread(target=self._redraw, name="tradebot-status", daemon=True)
+        self._thread.start()
 
     async def stop(self) -> None:
-        """Take the status off the screen and end the thread; harmless when called twice."""
-        await in_thread("tradebot-status-stop", self._live.stop)
+        """End the thread and take the status off the screen; harmless when called twice."""
+        await in_thread("tradebot-status-stop", self._end)
+
+    def _end(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._over.set()
+            thread.join()
+        self._live.stop()
+
+    def _redraw(self) -> None:
+        while not self._over.wait(REDRAW_S):
+            self._live.refresh()
 
     def _draw(self) -> RenderableType:
         status = self._latest()

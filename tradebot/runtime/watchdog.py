@@ -85,8 +85,8 @@ class Watchdog:
     def _report(self, name: str, silence_s: float, now_ms: int) -> None:
         self._meter.count("components_silent")
         text = f"{name} shows no sign of life for {silence_s:.1f} s"
+        self.dump(text, now_ms)  # first: who reads the record finds the dump, taken while it was silent
         self._log.emit("system", "ERROR", "COMPONENT_SILENT", text, component=name, silence_s=silence_s)
-        self.dump(text, now_ms)
 
     def dump(self, reason: str, now_ms: int) -> None:
         """Write a stack dump; one that cannot be written is told."""
