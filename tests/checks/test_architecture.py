@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -149,6 +150,27 @@ def test_a_command_loads_only_what_it_needs(arguments: list[str], unwanted: list
     script = HEADLESS.format(arguments=arguments, unwanted=unwanted)
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_headless_run_loads_neither_exchange_nor_dashboard(tmp_path: Path) -> None:
+    script = HEADLESS.format(
+        arguments=["--profile", "demo", "--headless", "--for", "0.2"],
+        unwanted=["ccxt", "textual", "rich", "pyarrow", "aiohttp"],
+    )
+    places = {
+        "TRADEBOT__SESSIONS__DIR": str(tmp_path / "sessions"),
+        "TRADEBOT__BOT__STATE_DIR": str(tmp_path / "state"),
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, **places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "Bot started" in ran.stdout
 
 
 def test_a_replay_of_csv_loads_neither_exchange_nor_dashboard_nor_parquet(tmp_path: Path) -> None:

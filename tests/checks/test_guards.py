@@ -131,6 +131,12 @@ BREACHES = {
         '"""Why?"""\n\nfrom tradebot import runtime\n\n__all__ = ["runtime"]\n',
         r"tradebot\.tui\.injected -> tradebot\.runtime",
     ),
+    "the dashboard behind the door": Breach(
+        "check:imports",
+        "tradebot/tui/injected.py",
+        '"""Why?"""\n\nfrom tradebot import control\n\n__all__ = ["control"]\n',
+        r"tradebot\.tui\.injected -> tradebot\.control",
+    ),
     "a room that has no floor": Breach(
         "check:imports", "tradebot/attic/__init__.py", '"""Why?"""\n', r"not listed as layers:\s+- tradebot\.attic"
     ),
