@@ -14,6 +14,7 @@ from tradebot.domain.numbers import exact
 from tradebot.domain.orders import Intent, Side
 from tradebot.engine import band, budget, exits, picture, router
 from tradebot.engine.ages import STALE_INTENTS, Ages
+from tradebot.engine.anchors import make_anchor
 from tradebot.engine.decision import capped
 from tradebot.engine.desk import OUTSIDE, Desk, SymbolState
 from tradebot.engine.followup import FollowUp
@@ -296,7 +297,18 @@ class Engine:
         self.parts.warnings.look(event.at_ms)
 
     def _on_profile(self, event: e.ProfileApplied) -> None:
-        self.desk.emit(f.ProfileTaken(generation=event.generation))
+        """Decide by this generation's settings from here on; an anchor declared otherwise forms anew."""
+        desk = self.desk
+        profile: Profile = event.profile
+        anchor_changed = profile.drop.anchor != desk.profile.drop.anchor
+        desk.profile = profile
+        self.parts = self.follow_up.parts = choose(desk, self.budget)
+        desk.emit(f.ProfileTaken(generation=event.generation))
+        for symbol in desk.symbols.values():
+            if anchor_changed:
+                symbol.anchor = make_anchor(profile.drop.anchor)
+            desk.wake(symbol)
+            self.follow_up.settle(symbol)
 
     def _on_shutdown(self, event: e.ShutdownRequested) -> None:
         """Close the entries, and end what is under way by the policy for open orders."""

@@ -118,7 +118,7 @@ def restore(desk: Desk, checkpoint: Mapping[str, Any] | None, tail: Iterable[tup
         try:
             desk.state.apply(fact, at_ms)
         except (LookupError, ArithmeticError, TradebotError) as error:
-            words = f"fact {seq} ({type(fact).__name__}) contradicts those before it"
+            words = f"the journal's fact {seq} ({type(fact).__name__}) contradicts those before it"
             raise StorageFailed(f"{words}: {type(error).__name__}: {error}") from error
         _follow(desk, fact, at_ms, window_ms)
         applied += 1
