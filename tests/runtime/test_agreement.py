@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
-
 from tradebot.domain import facts as f
 from tradebot.domain.account import AccountImage, AccountOrder, AccountOrderStatus
 from tradebot.domain.events import FillReported
@@ -103,43 +101,53 @@ def account(*fills: FillReported, status: AccountOrderStatus = "open", client_id
 
 def test_a_crash_between_fill_and_booking_is_no_contradiction() -> None:
     one, two = fill("1", "1"), fill("2", "0.5")
-    assert disagreement(journalled(), account(one, two)) == ""
-    assert disagreement(journalled(one), account(one, two)) == ""
-    assert disagreement(journalled(one, two), account(one, two)) == ""
-    assert disagreement(journalled(one, ended=True), account(one, status="canceled")) == ""
+    assert disagreement(journalled(), account(one, two), "USDT") == ""
+    assert disagreement(journalled(one), account(one, two), "USDT") == ""
+    assert disagreement(journalled(one, two), account(one, two), "USDT") == ""
+    assert disagreement(journalled(one, ended=True), account(one, status="canceled"), "USDT") == ""
 
 
 def test_a_new_account_agrees_with_an_empty_journal_and_a_used_one_does_not() -> None:
     empty = EngineState(ledger=Ledger(quote="USDT"))
-    assert disagreement(empty, AccountImage(balances={"USDT": Balance(D(1000))})) == ""
-    assert disagreement(empty, account()) == "the account has taken 1 orders, the journal tells of none"
+    assert disagreement(empty, AccountImage(balances={"USDT": Balance(D(1000))}), "USDT") == ""
+    assert disagreement(empty, account(), "USDT") == "the account has taken 1 orders, the journal tells of none"
 
 
 def test_a_fill_that_only_the_journal_has_is_a_contradiction() -> None:
     one = fill("1", "1")
     assert (
-        disagreement(journalled(one), account()) == "the account holds 0 BTC instead of 0.999, 1000 USDT instead of 900"
+        disagreement(journalled(one), account(), "USDT")
+        == "the account holds 0 BTC instead of 0.999, 1000 USDT instead of 900"
     )
 
 
 def test_a_fill_of_an_order_that_has_ended_for_the_journal_is_a_contradiction() -> None:
     one, two = fill("1", "1"), fill("2", "0.5")
-    story = disagreement(journalled(one, ended=True), account(one, two, status="canceled"))
+    story = disagreement(journalled(one, ended=True), account(one, two, status="canceled"), "USDT")
     assert story == "the account holds 1.4985 BTC instead of 0.999, 850 USDT instead of 900"
 
 
 def test_an_open_order_that_the_journal_does_not_know_is_a_contradiction() -> None:
-    story = disagreement(journalled(), account(client_id="bot-1-9"))
+    story = disagreement(journalled(), account(client_id="bot-1-9"), "USDT")
     assert story == "the account has open orders that the journal does not know: bot-1-9"
 
 
 def test_the_least_digit_counts() -> None:
     image = account(fill("1", "1"))
     image.balances["BTC"] = Balance(D("0.99900001"))
-    assert disagreement(journalled(), image) == "the account holds 0.99900001 BTC instead of 0.999"
+    assert disagreement(journalled(), image, "USDT") == "the account holds 0.99900001 BTC instead of 0.999"
 
 
-@pytest.mark.parametrize("state", [EngineState(ledger=Ledger(quote="EUR")), EngineState(Ledger("EUR", is_open=True))])
-def test_an_account_in_another_currency_is_a_contradiction(state: EngineState) -> None:
-    image = AccountImage(balances={"USDT": Balance(D(1000))})
-    assert disagreement(state, image) == "the account is in USDT, the profile in EUR"
+def test_an_account_or_a_journal_in_another_currency_is_a_contradiction() -> None:
+    held = AccountImage(balances={"USDT": Balance(D(1000))})
+    old = EngineState(ledger=Ledger(quote="USDT", opened=D(1000), cash=D(1000), is_open=True))
+    assert disagreement(old, held, "EUR") == "the account has no EUR, the profile's currency"
+    bought = AccountImage(balances={"USDT": Balance(D(1000)), "EUR": Balance(D(0))})
+    assert disagreement(old, bought, "EUR") == "the journal is in USDT, the profile in EUR"
+    assert disagreement(old, held, "USDT") == ""
+
+
+def test_many_differences_are_counted() -> None:
+    image = AccountImage(balances={"USDT": Balance(D(1000))} | {f"A{n}": Balance(D(1)) for n in range(9)})
+    story = disagreement(EngineState(Ledger("USDT", D(1000), D(1000), is_open=True)), image, "USDT")
+    assert story.endswith("1 A4 instead of 0 and 4 more")

@@ -7,7 +7,7 @@ cut off or changed, they do not, and trading on either would be a guess.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, localcontext
 
 from tradebot.domain.account import AccountImage
@@ -19,14 +19,20 @@ from tradebot.engine.state import EngineState
 _ENDED = ("filled", "canceled", "expired", "rejected")
 
 
-def disagreement(state: EngineState, image: AccountImage) -> str:
+SHOWN = 5
+"""How many differences are named; the others are counted."""
+
+
+def disagreement(state: EngineState, image: AccountImage, quote: str) -> str:
     """Return in words where the restored `state` and the account's `image` contradict each other, "" where they agree.
 
+    Both must be in `quote`, the profile's currency.
     A state that has never seen its account agrees with an account that nothing has happened to.
     """
-    quote = state.ledger.quote
     if quote not in image.balances:
-        return f"the account is in {' and '.join(image.balances) or 'nothing'}, the profile in {quote}"
+        return f"the account has no {quote}, the profile's currency"
+    if state.ledger.quote != quote:
+        return f"the journal is in {state.ledger.quote}, the profile in {quote}"
     if not state.ledger.is_open:
         orders = image.next_order - 1
         return f"the account has taken {orders} orders, the journal tells of none" if orders else ""
@@ -36,7 +42,7 @@ def disagreement(state: EngineState, image: AccountImage) -> str:
         if order.status not in _ENDED and order.client_id not in state.orders
     ]
     if strangers:
-        return f"the account has open orders that the journal does not know: {', '.join(sorted(strangers))}"
+        return f"the account has open orders that the journal does not know: {_listed(sorted(strangers))}"
     wanted = _expected(state, image)
     found = {asset: balance.total for asset, balance in image.balances.items()}
     different = [
@@ -44,7 +50,12 @@ def disagreement(state: EngineState, image: AccountImage) -> str:
         for asset in sorted({*wanted, *found})
         if found.get(asset, ZERO) != wanted.get(asset, ZERO)
     ]
-    return f"the account holds {', '.join(different)}" if different else ""
+    return f"the account holds {_listed(different)}" if different else ""
+
+
+def _listed(items: Sequence[str]) -> str:
+    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    return ", ".join(items[:SHOWN]) + more
 
 
 def _expected(state: EngineState, image: AccountImage) -> Mapping[str, Decimal]:

@@ -188,14 +188,14 @@ def _taken_back(
         engine = make()
         try:
             summary = str(engine.restore(document, opened.journal.read(int(document["seq"]))))
-            why = _contradiction(engine, opened)
+            why = _contradiction(profile, engine, opened)
             if not why:
                 return engine, summary
         except StorageFailed as error:
             why = str(error)
     engine = make()
     summary = str(engine.restore(None, opened.journal.read(0)))
-    if story := _contradiction(engine, opened):
+    if story := _contradiction(profile, engine, opened):
         raise CannotStart(
             f"{opened.home.folder}: the journal and the paper account contradict each other: {story}; "
             "put back the one that is wrong, or begin a new account with --fresh",
@@ -206,8 +206,8 @@ def _taken_back(
     return engine, summary
 
 
-def _contradiction(engine: Engine, opened: Opened) -> str:
-    return "" if opened.image is None else disagreement(engine.state, opened.image)
+def _contradiction(profile: Profile, engine: Engine, opened: Opened) -> str:
+    return "" if opened.image is None else disagreement(engine.state, opened.image, profile.market.quote)
 
 
 def _checkpoint(profile: Profile, opened: Opened, telling: Telling, clock: Clock) -> dict[str, Any] | None:
