@@ -18,7 +18,7 @@ from tradebot.runtime.cleanup import Callback
 from tradebot.runtime.component import ClosePart, NullPart, TaskPart, ThreadPart, in_thread
 from tradebot.runtime.coordinator import Ending
 from tradebot.runtime.leftovers import Held, left_since
-from tradebot.runtime.status import Status
+from tradebot.runtime.status import StatusChore, warming
 from tradebot.runtime.watchdog import Watchdog
 from tradebot.runtime.wiring import Run
 
@@ -161,6 +161,12 @@ class Bot:
         market = "synthetic market, paper money" if run.feed.synthetic else "paper money"
         text = f"Bot started: {run.loaded.name}, run {run.name}, {len(run.engine.symbols)} symbols, {market}"
         self._log.emit("events", "INFO", "BOT_STARTED", text, run=run.name, synthetic=run.feed.synthetic)
+        if cold := warming(run.engine.symbols.values(), now_ms):
+            text = (
+                f"{cold.symbols} of {len(run.engine.symbols)} symbols are not bought for {cold.left_ms / 1000:g} s yet"
+            )
+            text += ": their price windows have to be warm first"
+            self._log.emit("events", "INFO", "WINDOWS_COLD", text, symbols=cold.symbols, left_ms=cold.left_ms)
         seconds = run.options.run_for_s
         if seconds is not None:
             loop.call_later(seconds, run.coordinator.request, f"--for {seconds:g} s are over")
@@ -289,42 +295,6 @@ class Bot:
         if not self._run.telling.pipeline.stop(self._profile.shutdown.callback_timeout_s):
             raise StorageFailed("not every record could be written")
         return ""
-
-
-class StatusChore:
-    """Takes the status between two cycles, once every longest idle wait, for a view in another thread."""
-
-    name = "status"
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._begun_ms = run.clock.now_ms()
-        self.next_due_ms = 0
-        self.latest: Status | None = None
-
-    def run(self, now_ms: int) -> Event | None:
-        """Take it."""
-        run, state, book = self._run, self._run.engine.state, self._run.book
-        profile = run.loaded.profile
-        self.next_due_ms = now_ms + round(profile.engine.loop_sleep_s * 1000)
-        newest = max((symbol.seen_ms for symbol in run.engine.symbols.values()), default=-1)
-        self.latest = Status(
-            profile=run.loaded.name,
-            synthetic=run.feed.synthetic,
-            quote=profile.market.quote,
-            up_s=(now_ms - self._begun_ms) / 1000,
-            trading=state.trading,
-            positions=tuple(state.ledger.positions),
-            intents=len(state.intents),
-            orders=len(state.orders),
-            fills=book.fills,
-            trades=book.trades,
-            pnl=book.pnl,
-            cash=state.ledger.cash,
-            age_s=(now_ms - newest) / 1000 if newest >= 0 else None,
-            errors=sum(run.telling.errors.of("ERROR").values()),
-        )
-        return None
 
 
 class JournalGuard:

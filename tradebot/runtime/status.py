@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from tradebot.domain import facts as f
-from tradebot.domain.numbers import ZERO
+from tradebot.domain.events import Event
+from tradebot.domain.numbers import ZERO, exact
+from tradebot.engine.desk import SymbolState
 from tradebot.ports import Recorder
 from tradebot.runtime.errorbook import ErrorBook
 
+if TYPE_CHECKING:
+    from tradebot.runtime.wiring import Run
+
+
+class Warming(Struct, frozen=True):
+    """How many symbols may not be bought yet since their price windows are cold, and until the last one is warm."""
+
+    symbols: int
+    left_ms: int
+
 
 class Status(Struct, frozen=True):
-    """The run at one moment. `age_s` is the age of the newest price, None before the first."""
+    """The run at one moment. `age_s` is the age of the newest price, None before the first.
+
+    `held` is what the positions are worth at the last bids, in quote; `watched` counts the symbols.
+    """
 
     profile: str
     synthetic: bool
@@ -30,6 +46,9 @@ class Status(Struct, frozen=True):
     cash: Decimal
     age_s: float | None
     errors: int
+    held: Decimal = ZERO
+    watched: int = 0
+    warming: Warming | None = None
 
 
 class StatusBook:
@@ -62,15 +81,73 @@ def status_lines(status: Status) -> list[str]:
     kind = "SYNTHETIC MARKET, paper money" if status.synthetic else "paper money"
     age = "no price yet" if status.age_s is None else f"newest price {status.age_s:.1f} s old"
     state = "trading" if status.trading else "not trading yet"
-    held = ", ".join(status.positions) or "none"
+    held = ", ".join(name.removesuffix(f"/{status.quote}") for name in status.positions) or "none"
     sign = "+" if status.pnl > 0 else ""
+    cold = status.warming
+    warm = f" · warming {cold.symbols} of {status.watched} symbols, {_span(cold.left_ms / 1000)} left" if cold else ""
     return [
-        f"tradebot {status.profile} · {kind} · {state} · {_span(status.up_s)} · {age}",
+        f"tradebot {status.profile} · {kind} · {state} · {_span(status.up_s)}",
+        f"{age} · errors {status.errors}{warm}",
         f"positions {len(status.positions)}: {held}",
-        f"intents {status.intents} · orders {status.orders} · fills {status.fills} · trades {status.trades}"
-        f" · errors {status.errors}",
-        f"PnL {sign}{money(status.pnl)} {status.quote} · cash {money(status.cash)} {status.quote}",
+        f"intents {status.intents} · orders {status.orders} · fills {status.fills} · trades {status.trades}",
+        f"PnL {sign}{money(status.pnl)} {status.quote} · cash {money(status.cash)} · held {money(status.held)}",
     ]
+
+
+def warming(symbols: Iterable[SymbolState], now_ms: int) -> Warming | None:
+    """Return which of `symbols` may not be bought at `now_ms` since their price windows are cold; None where all may.
+
+    A window without a price is counted as if its first came now; one that is warm with its first price is not counted.
+    """
+    left = []
+    for symbol in symbols:
+        anchor = symbol.anchor
+        warm_ms = anchor.warm_ms() or now_ms + anchor.warm_buckets * anchor.width_ms
+        if warm_ms > now_ms:
+            left.append(warm_ms - now_ms)
+    return Warming(len(left), max(left)) if left else None
+
+
+class StatusChore:
+    """Takes the status between two cycles, once every longest idle wait, for a view in another thread."""
+
+    name = "status"
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._begun_ms = run.clock.now_ms()
+        self.next_due_ms = 0
+        self.latest: Status | None = None
+
+    def run(self, now_ms: int) -> Event | None:
+        """Take it."""
+        run, state, book = self._run, self._run.engine.state, self._run.book
+        profile, symbols = run.loaded.profile, run.engine.symbols
+        self.next_due_ms = now_ms + round(profile.engine.loop_sleep_s * 1000)
+        newest = max((symbol.seen_ms for symbol in symbols.values()), default=-1)
+        positions = state.ledger.positions
+        self.latest = Status(
+            profile=run.loaded.name,
+            synthetic=run.feed.synthetic,
+            quote=profile.market.quote,
+            up_s=(now_ms - self._begun_ms) / 1000,
+            trading=state.trading,
+            positions=tuple(positions),
+            intents=len(state.intents),
+            orders=len(state.orders),
+            fills=book.fills,
+            trades=book.trades,
+            pnl=book.pnl,
+            cash=state.ledger.cash,
+            age_s=(now_ms - newest) / 1000 if newest >= 0 else None,
+            errors=sum(run.telling.errors.of("ERROR").values()),
+            held=sum(
+                (one.amount * exact(symbols[name].bid) for name, one in positions.items() if name in symbols), ZERO
+            ),
+            watched=len(symbols),
+            warming=warming(symbols.values(), now_ms),
+        )
+        return None
 
 
 def money(amount: Decimal) -> str:

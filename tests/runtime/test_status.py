@@ -1,0 +1,77 @@
+"""Does the status say on a narrow terminal what a person asks: does it trade, what is held, why is nothing bought?"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tradebot.config.profile import Profile
+from tradebot.domain.events import QuoteSeen
+from tradebot.domain.market import Instrument
+from tradebot.engine.engine import Engine
+from tradebot.runtime.status import Status, Warming, status_lines, warming
+
+NOW_MS = 1_700_000_000_000
+AAA, BBB = "AAA/USDT", "BBB/USDT"
+
+
+def engine(anchor: dict[str, object]) -> Engine:
+    profile = Profile.model_validate({"drop": {"anchor": anchor}})
+    step = Decimal("0.01")
+    return Engine(profile, [Instrument(f"{base}/USDT", base, "USDT", step, step) for base in ("AAA", "BBB")])
+
+
+def status(**changes: object) -> Status:
+    told: dict[str, object] = {
+        "profile": "demo",
+        "synthetic": True,
+        "quote": "USDT",
+        "up_s": 3_725.0,
+        "trading": True,
+        "positions": tuple(f"SYN{number:03d}/USDT" for number in range(8)),
+        "intents": 2,
+        "orders": 2,
+        "fills": 12_345,
+        "trades": 2_345,
+        "pnl": Decimal("12345.678"),
+        "cash": Decimal("1234567.891"),
+        "age_s": 0.04,
+        "errors": 0,
+        "held": Decimal("1298.86"),
+        "watched": 12,
+    }
+    return Status(**(told | changes))  # type: ignore[arg-type]
+
+
+def test_every_line_fits_eighty_columns() -> None:
+    lines = status_lines(status(warming=Warming(12, 14_386_000)))
+    assert lines == [
+        "tradebot demo · SYNTHETIC MARKET, paper money · trading · 1:02:05",
+        "newest price 0.0 s old · errors 0 · warming 12 of 12 symbols, 3:59:46 left",
+        "positions 8: SYN000, SYN001, SYN002, SYN003, SYN004, SYN005, SYN006, SYN007",
+        "intents 2 · orders 2 · fills 12345 · trades 2345",
+        "PnL +12,345.68 USDT · cash 1,234,567.89 · held 1,298.86",
+    ]
+    assert max(map(len, lines)) <= 80
+
+
+def test_before_the_first_price_and_the_reconciliation_both_are_said() -> None:
+    text = "\n".join(status_lines(status(age_s=None, trading=False, positions=())))
+    assert "not trading yet" in text
+    assert "no price yet" in text
+    assert "positions 0: none" in text
+    assert "warming" not in text
+
+
+def test_a_window_warms_from_its_first_price_on() -> None:
+    machine = engine({"kind": "rolling_high", "window_s": 60, "window_buckets": 60, "warmup_s": 5})
+    assert warming(machine.symbols.values(), NOW_MS) == Warming(2, 5_000)
+    machine.process(QuoteSeen(AAA, 99.99, 100.01, 1.0, 1.0, NOW_MS), NOW_MS)
+    assert warming(machine.symbols.values(), NOW_MS + 2_000) == Warming(2, 5_000)  # BBB has had no price yet
+    machine.process(QuoteSeen(BBB, 99.99, 100.01, 1.0, 1.0, NOW_MS + 2_000), NOW_MS + 2_000)
+    assert warming(machine.symbols.values(), NOW_MS + 4_000) == Warming(2, 3_000)
+    assert warming(machine.symbols.values(), NOW_MS + 5_000) == Warming(1, 2_000)
+    assert warming(machine.symbols.values(), NOW_MS + 7_000) is None
+
+
+def test_a_session_high_needs_no_time() -> None:
+    assert warming(engine({"kind": "session_high"}).symbols.values(), NOW_MS) is None
