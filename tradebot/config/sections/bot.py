@@ -10,7 +10,7 @@ class Bot(Table):
         "tradebot",
         reload="restart",
         pattern=r"^[a-z0-9][a-z0-9-]{0,7}$",
-        form="1 to 8 characters of a-z, 0-9 and -, the first no -",
+        form="1 to 8 characters of a-z, 0-9 and -, not beginning with -",
     )
     """Name of this bot on its account: the first part of every client order id, and its folder in `state_dir`."""
 
