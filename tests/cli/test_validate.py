@@ -37,7 +37,8 @@ def test_every_fault_has_a_line_and_the_last_line_counts(capsys: pytest.CaptureF
     assert main(["validate", "good.toml", "three.toml", "one.toml", "two.toml"]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "three.toml:2:1: exits.take_profit_bps: 15 is below two taker fees (20 bps): every win would lose",
-        'three.toml:4:1: bot.instance: "A,b:c%" is not a text of 1 to 8 characters of a-z, 0-9 and -, not beginning with -',
+        'three.toml:4:1: bot.instance: "A,b:c%" is not a text of 1 to 8 characters of a-z, 0-9 and -, '
+        "not beginning with -",
         "base.toml:2:1: drop.treshold_bps: unknown key; did you mean `threshold_bps`?",
         "3 faults in 3 of 4 profiles",
     ]

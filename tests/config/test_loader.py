@@ -116,6 +116,14 @@ def test_files_are_laid_in_order_and_every_value_knows_its_own() -> None:
     }
 
 
+def test_a_base_that_lies_in_profiles_is_hinted_at_by_the_way_to_it() -> None:
+    write("profiles/base.toml", "")
+    write("mine.toml", 'extends = "base.toml"\n')
+    assert faults("mine.toml") == [
+        "mine.toml:1:1: extends: there is no file base.toml; did you mean profiles/base.toml?"
+    ]
+
+
 def test_a_base_is_found_beside_the_file_that_extends_it() -> None:
     write("shared/root.toml", "[bot]\nseed = 5\n")
     write("profiles/teams/base.toml", 'extends = "../../shared/root.toml"\n')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from array import array
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -64,8 +65,12 @@ def test_a_symbol_that_was_named_must_have_a_candle_in_the_window(tmp_path: Path
     with pytest.raises(DataInvalid) as caught:
         load_candles(tmp_path, ["A/USDT", "B/USDT"], "USDT", START + MINUTE, None)
     assert fault(caught.value).startswith("A/USDT has no candle in the time asked for")
-    with pytest.raises(DataInvalid, match="no symbol has a candle in the time asked for"):
+    with pytest.raises(DataInvalid) as caught:
         load_candles(tmp_path, None, "USDT", START + 60 * MINUTE, None)
+    first, last = (f"{datetime.fromtimestamp((START + at * MINUTE) / 1000, UTC):%Y-%m-%d %H:%M:%S}" for at in (0, 9))
+    assert str(caught.value).endswith(
+        f"no symbol has a candle in the time asked for; the candles recorded open from {first} to {last} UTC"
+    )
 
 
 def test_several_files_of_a_symbol_are_joined_in_time(tmp_path: Path) -> None:

@@ -96,6 +96,11 @@ def test_symbols_are_chosen(data: Path, tmp_path: Path) -> None:
         (("--profile", PROFILE, "--data", "{data}", "--symbols", "CCC"), 2, "'CCC' is not a symbol"),
         (("--profile", PROFILE, "--data", "{data}", "--from", "yesterday"), 2, "'yesterday' is no time"),
         (("--profile", PROFILE, "--data", "{data}", "--from", "2030-01-01"), 1, "no symbol has a candle"),
+        (
+            ("--profile", PROFILE, "--data", "{data}", "--from", "2021-02-02", "--to", "2021-02-01"),
+            1,
+            "not before --to",
+        ),
         (("--profile", "bad.toml", "--data", "{data}"), 2, "bad.toml:2:1: drop.treshold_bps"),
     ],
 )

@@ -48,7 +48,7 @@ def test_every_line_fits_eighty_columns() -> None:
         "tradebot demo · SYNTHETIC MARKET, paper money · trading · 1:02:05",
         "newest price 0.0 s old · errors 0 · warming 12 of 12 symbols, 3:59:46 left",
         "positions 8: SYN000, SYN001, SYN002, SYN003, SYN004, SYN005, SYN006, SYN007",
-        "intents 2 · orders 2 · fills 12345 · trades 2345",
+        "intents 2 · orders 2 · fills 12,345 · trades 2,345",
         "PnL +12,345.68 USDT · cash 1,234,567.89 · held 1,298.86",
     ]
     assert max(map(len, lines)) <= 80

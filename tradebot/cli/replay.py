@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tradebot.domain.errors import ExitCode
+from tradebot.domain.errors import DataInvalid, ExitCode
 from tradebot.domain.market import split_symbol
 
 
@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     from tradebot.research.trades import to_csv
     from tradebot.storage.files import write_atomic
 
+    if args.from_ms is not None and args.to_ms is not None and args.from_ms >= args.to_ms:
+        raise DataInvalid("--from is not before --to: there is no time between them")
     request = Request(
         profile=args.profile,
         data=tuple(args.data),

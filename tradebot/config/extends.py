@@ -139,19 +139,24 @@ def _bytes(path: str) -> bytes | str:
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
-        return f"there is no file {path}{_near(path, os.path.dirname(path))}"
+        return f"there is no file {path}{_near(path, os.path.dirname(path), by_name=False)}"
     except IsADirectoryError:
         return f"{path} is a folder"
     except OSError as error:
         return f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
 
 
-def _near(path: str, folder: str) -> str:
-    """Return a hint at the profile that may have been meant, "" where none is near."""
-    known: list[str] = []
+def _near(path: str, folder: str, *, by_name: bool = True) -> str:
+    """Return a hint at the profile that may have been meant, "" where none is near.
+
+    One in `profiles/` is told by its name, or (not `by_name`) by its way from `folder`.
+    """
+    known: dict[str, str] = {}
     for place in dict.fromkeys((folder or os.curdir, FOLDER)):
         if os.path.isdir(place):
-            known += [name for name in sorted(os.listdir(place)) if name.endswith(SUFFIX)]
-    stem = os.path.basename(path).removesuffix(SUFFIX)
-    near = get_close_matches(stem, [name.removesuffix(SUFFIX) for name in known], 1, 0.6)
-    return f"; did you mean {near[0]}{SUFFIX}?" if near else ""
+            way = "" if by_name else os.path.relpath(place, folder or os.curdir)
+            for name in sorted(os.listdir(place)):
+                if name.endswith(SUFFIX):
+                    known.setdefault(name.removesuffix(SUFFIX), os.path.normpath(os.path.join(way, name)))
+    near = get_close_matches(os.path.basename(path).removesuffix(SUFFIX), list(known), 1, 0.6)
+    return f"; did you mean {known[near[0]]}?" if near else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from itertools import groupby, islice, repeat
@@ -147,16 +148,18 @@ def load_candles(
     files = recording_files(data, symbols, quote, holds=("candles",))
     interval_ms = _one_interval(files)
     kept: dict[str, CandleColumns] = {}
+    recorded: list[int] = []
     for symbol, group in groupby(files, key=lambda file: file.symbol):
         whole = _joined([(file.path, _read(file)) for file in group])
+        recorded += (whole.ts[0], whole.ts[-1])
         start = 0 if from_ms is None else bisect_left(whole.ts, from_ms)
         stop = len(whole.ts) if to_ms is None else bisect_left(whole.ts, to_ms)
         if start < stop:
             kept[symbol] = whole if stop - start == len(whole.ts) else whole.cut(start, stop)
         elif symbols is not None:
-            raise DataInvalid(f"{symbol} has no candle in the time asked for: {_span(whole.ts)}")
+            raise DataInvalid(f"{symbol} has no candle in the time asked for; {_span(whole.ts)}")
     if not kept:
-        raise DataInvalid(f"{files[0].path.parent}: no symbol has a candle in the time asked for")
+        raise DataInvalid(f"{files[0].path.parent}: no symbol has a candle in the time asked for; {_span(recorded)}")
     return CandleRecording(tuple(kept), tuple(kept.values()), interval_ms)
 
 
@@ -169,8 +172,9 @@ def _one_interval(files: Sequence[RecordingFile]) -> int:
     return files[0].interval_ms
 
 
-def _span(ts: array[int]) -> str:
-    return f"its recording opens at {ts[0]} and ends with the candle of {ts[-1]} (ms UTC)"
+def _span(ts: Sequence[int]) -> str:
+    first, last = (f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%d %H:%M:%S}" for at in (min(ts), max(ts)))
+    return f"the candles recorded open from {first} to {last} UTC"
 
 
 def _joined(parts: list[tuple[Path, CandleColumns]]) -> CandleColumns:

@@ -165,7 +165,8 @@ def _symbols(summary: Summary) -> str:
         for cells in (list(zip(line, widths, strict=True)) for line in table)
     ]
     if len(rows) > len(shown):
-        lines.append(f"  and {len(rows) - len(shown)} more symbols")
+        more = len(rows) - len(shown)
+        lines.append(f"  and {more} more {'symbol' if more == 1 else 'symbols'}")
     return "\n".join(lines)
 
 

@@ -89,7 +89,7 @@ def status_lines(status: Status) -> list[str]:
         f"tradebot {status.profile} · {kind} · {state} · {_span(status.up_s)}",
         f"{age} · errors {status.errors}{warm}",
         f"positions {len(status.positions)}: {held}",
-        f"intents {status.intents} · orders {status.orders} · fills {status.fills} · trades {status.trades}",
+        f"intents {status.intents} · orders {status.orders} · fills {status.fills:,} · trades {status.trades:,}",
         f"PnL {sign}{money(status.pnl)} {status.quote} · cash {money(status.cash)} · held {money(status.held)}",
     ]
 

@@ -84,8 +84,8 @@ _says(f.BalanceRefreshFailed, lambda x: f"Balance not told: {x.cause}; the last 
 _says(
     f.RecoveryPlanned,
     lambda x: (
-        f"Restored {len(x.positions)} positions, {x.intents} intents, {len(x.orders)} orders;"
-        f" asking the venue for: {_listed(x.orders)}"
+        f"Restored {len(x.positions)} positions, {x.intents} intents, {len(x.orders)} orders"
+        f"{'; asking the venue for ' + _listed(x.orders) if x.orders else ''}"
     ),
 )
 _says(
