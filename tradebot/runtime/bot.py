@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from tradebot.config.profile import Profile
+from tradebot.config.sections.market import Market
 from tradebot.domain.commands import CancelOrder
 from tradebot.domain.errors import ExitCode, StorageFailed
 from tradebot.domain.events import Event, HealthChecked, ProfileApplied, RunStarted, ShutdownRequested
+from tradebot.engine.desk import SymbolState
 from tradebot.ports import Component
 from tradebot.runtime.checkpoints import whole_picture
 from tradebot.runtime.cleanup import Callback
 from tradebot.runtime.component import ClosePart, NullPart, TaskPart, ThreadPart, in_thread
 from tradebot.runtime.coordinator import Ending
 from tradebot.runtime.leftovers import Held, left_since
+from tradebot.runtime.meter import Meter
 from tradebot.runtime.status import StatusChore, warming
 from tradebot.runtime.watchdog import Watchdog
 from tradebot.runtime.wiring import Run
@@ -29,17 +32,22 @@ LAST_RESORT = "tradebot-last-resort"
 
 
 class HealthCheck:
-    """Asks the machine every `interval_s` to look at the age of every symbol's price."""
+    """Asks the machine to look at the age of every symbol's price, and counts those that are stale as a gauge."""
 
     name = "health_check"
 
-    def __init__(self, interval_s: float, now_ms: int) -> None:
-        self._interval_ms = round(interval_s * 1000)
+    def __init__(self, market: Market, symbols: Collection[SymbolState], meter: Meter, now_ms: int) -> None:
+        self._interval_ms = round(market.health_check_interval_s * 1000)
+        self._stale_ms = round(market.stale_after_s * 1000)
+        self._symbols = symbols
+        self._meter = meter
         self.next_due_ms = now_ms + self._interval_ms
 
     def run(self, now_ms: int) -> Event | None:
-        """Return the question."""
+        """Count, and return the question."""
         self.next_due_ms = now_ms + self._interval_ms
+        oldest_ms = now_ms - self._stale_ms
+        self._meter.gauge("stale_symbols", sum(1 for symbol in self._symbols if symbol.seen_ms < oldest_ms))
         return HealthChecked(now_ms)
 
 
@@ -101,12 +109,27 @@ class Bot:
         coordinator.register(ClosePart("journal", self._close_journal))
         coordinator.register(ClosePart("checkpointer", lambda: opened.checkpointer.close(timeout)))
         coordinator.register(self._metrics_part)
-        self._watchdog.watch("engine", lambda: self._shell.cycles)
-        self._watchdog.watch("market_data", lambda: self._shell.published)
+        self._watch()
         coordinator.register(self._watchdog)
         coordinator.register(self._feed_part)
         coordinator.register(self._engine_part)
         coordinator.register_callbacks(self._callbacks())
+
+    def _watch(self) -> None:
+        """Let the watchdog ask every part for its sign; one that only works at times is asked while it has work."""
+        watch, opened, logs = self._watchdog.watch, self._run.opened, self._run.telling.pipeline
+        journal, pictures, metrics = opened.journal, opened.checkpointer, self._metrics_part
+        watch("engine", lambda: self._shell.cycles)
+        watch("market_data", lambda: self._shell.published)
+        watch(
+            "journal",
+            lambda: journal.durable_seq,
+            lambda: not journal.failed and journal.durable_seq < journal.last_seq,
+        )
+        watch("checkpointer", lambda: pictures.settled, lambda: pictures.busy)
+        watch("logging_queue", lambda: logs.written, lambda: logs.waiting > 0)
+        if isinstance(metrics, ThreadPart):
+            watch("metrics", lambda: metrics.turns, lambda: metrics.working)
 
     def _callbacks(self) -> Sequence[Callback]:
         """Return the clean-up callbacks; the last one runs first, so that state is safe before anything may stall."""
@@ -146,7 +169,8 @@ class Bot:
         journal.on_durable(shell.wake_for_journal)
         journal.on_failure(lambda error: _soon(loop, self._journal_failed, error))
         journal.on_recovery(lambda seq: _soon(loop, self._journal_recovered, seq))
-        shell.add_chore(HealthCheck(profile.market.health_check_interval_s, run.clock.now_ms()))
+        symbols = run.engine.symbols.values()
+        shell.add_chore(HealthCheck(profile.market, symbols, run.telling.metrics, run.clock.now_ms()))
         shell.add_chore(JournalGuard(run, profile.engine.heartbeat_interval_s, run.clock.now_ms()))
         if run.options.view is not None:
             shell.add_chore(self._status)

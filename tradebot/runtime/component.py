@@ -146,6 +146,10 @@ class ThreadPart:
         self._event_type = event_type
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self.turns = 0
+        """How many turns have ended."""
+        self.working = False
+        """Whether a turn is under way."""
 
     async def start(self) -> None:
         """Begin the thread; the first turn comes after one interval."""
@@ -165,7 +169,10 @@ class ThreadPart:
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
+            self.working = True
             try:
                 self._work()
             except Exception as error:  # noqa: BLE001 - the supervision border of this thread: told, and tried again
                 self._log.emit("system", "ERROR", self._event_type, f"{self.name}: {type(error).__name__}: {error}")
+            self.turns += 1
+            self.working = False

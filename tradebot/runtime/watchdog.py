@@ -16,9 +16,13 @@ from tradebot.runtime.stackdump import write_stackdump
 Sign = Callable[[], int]
 """Returns a number that changes as long as its part works."""
 
+Busy = Callable[[], bool]
+"""Returns whether its part has something to do: one that has not may be silent."""
+
 
 class _Watched(Struct):
     sign: Sign
+    busy: Busy
     last: int
     since_ms: int
     silent: bool = False
@@ -45,9 +49,9 @@ class Watchdog:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def watch(self, name: str, sign: Sign) -> None:
-        """Ask `sign` from here on; before the start."""
-        self._watched[name] = _Watched(sign, sign(), self._clock.now_ms())
+    def watch(self, name: str, sign: Sign, busy: Busy = lambda: True) -> None:
+        """Ask `sign` from here on, and whether the part is `busy`; before the start."""
+        self._watched[name] = _Watched(sign, busy, sign(), self._clock.now_ms())
 
     async def start(self) -> None:
         """Begin the thread."""
@@ -72,7 +76,7 @@ class Watchdog:
         self._meter.count("heartbeats")
         for name, part in self._watched.items():
             value = part.sign()
-            if value != part.last:
+            if value != part.last or not part.busy():
                 if part.silent:
                     silence_s = (now_ms - part.since_ms) / 1000
                     text = f"{name} shows life again after {silence_s:.1f} s"

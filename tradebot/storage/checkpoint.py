@@ -64,6 +64,16 @@ class Checkpointer:
         """How many checkpoints have reached the durable file."""
         return self._written
 
+    @property
+    def settled(self) -> int:
+        """Up to which submission every picture was written, has failed, or was replaced by a newer one."""
+        return self._settled
+
+    @property
+    def busy(self) -> bool:
+        """Whether a picture waits or is being written."""
+        return self._settled < self._submitted
+
     def flush(self, timeout_s: float) -> bool:
         """Wait until what was submitted is settled; return whether the newest reached every file in time."""
         with self._changed:

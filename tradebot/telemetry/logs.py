@@ -140,6 +140,16 @@ class LogPipeline:
         """How many records found no room in the queue."""
         return self._dropped
 
+    @property
+    def written(self) -> int:
+        """How many records have reached their file."""
+        return self._writer.written
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait for the listener."""
+        return self._queue.qsize()
+
     def _put(self, record: Record) -> None:
         kept = LEVELS[record.level] >= KEPT_FROM
         with self._lock:
