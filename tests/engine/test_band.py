@@ -11,8 +11,9 @@ import random
 
 import pytest
 
-from tests.engine.hand import merged
+from tests.engine.hand import A, Hand, merged
 from tests.engine.replays import KINDS, Replayed, recording, replayed, settings
+from tradebot.domain import events as e
 from tradebot.domain.facts import BuyBlocked, OrderFilled, PositionClosed
 
 RUNS = int(os.environ.get("BAND_RUNS", "0"))
@@ -50,6 +51,24 @@ def test_the_facts_are_the_same_without_the_band(kind: str, decide_on: str) -> N
         taken += done.result.taken
     assert min(trades, fills, blocked) > 10, "too little happened to compare"
     assert taken > 100, "the band was of no use"
+
+
+@pytest.mark.parametrize("band", [True, False])
+def test_a_new_high_inside_the_band_lifts_the_trigger(*, band: bool) -> None:
+    hand = Hand({"engine": {"band": band}}).start()
+    for bid in (100.0, 99.5, 100.01):
+        assert not hand.quote(A, bid)
+    assert hand.quote(A, 99.0095), "1 % below 100.01, but not below 100"
+
+
+@pytest.mark.parametrize("band", [True, False])
+def test_a_trade_above_the_band_lifts_an_average(*, band: bool) -> None:
+    hand = Hand({"engine": {"band": band}, "drop": {"anchor": {"kind": "vwap"}}}).start()
+    hand.feed(e.TradeSeen(A, 100.0, 1.0, True, hand.now))
+    hand.wait(10_000)
+    assert not hand.quote(A, 99.5)
+    hand.feed(e.TradeSeen(A, 110.0, 1_000.0, True, hand.now))
+    assert hand.quote(A, 99.5), "a deep drop below the price of nearly everything traded"
 
 
 @pytest.mark.skipif(not RUNS, reason="BAND_RUNS says how many more to compare")

@@ -71,6 +71,20 @@ def test_a_confirmed_drop_has_stayed_below_its_trigger_and_a_recovery_begins_it_
     assert gates(hand) == ["drop.confirm_s"], "told once, however often it was looked at"
 
 
+def test_a_confirmation_does_not_run_while_another_gate_is_shut() -> None:
+    hand = Hand({"drop": {"confirm_s": 10}}).start(quote=300)
+    hand.quote(A, 100)
+    hand.quote(A, 98)
+    hand.wait(9_000)
+    hand.balance(50)
+    hand.quote(A, 98)
+    hand.balance(300)
+    hand.wait(5_000)
+    assert not bought(hand.quote(A, 98)), "it begins anew when the budget is there again"
+    hand.wait(10_000)
+    assert bought(hand.quote(A, 98))
+
+
 def test_a_symbol_cools_down_after_its_position_is_closed() -> None:
     hand = Hand({"drop": {"cooldown_s": 60}}).start()
     hand.bought(A)

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.hand import INSTRUMENTS, A, B, C, Hand, merged, names
+from tests.engine.hand import INSTRUMENTS, A, B, C, D, Hand, merged, names
 from tests.engine.paper import PaperBot
 from tests.engine.test_whole_machine import BASE
 from tradebot.domain import events as e
+from tradebot.domain import facts as f
 from tradebot.domain.errors import StorageFailed
 from tradebot.engine.engine import Engine
 from tradebot.engine.state import EngineState
@@ -117,6 +118,22 @@ def test_an_order_under_way_is_asked_for_before_anything_trades() -> None:
     assert not again.engine.state.intents, "what was under way before is not escalated after"
     again.quote(B, 98.0)
     assert again.buys()[0].symbol == B
+
+
+def test_a_buy_between_two_orders_ends_at_a_restart() -> None:
+    """The first order's end was durable, the next order's plan was not."""
+    hand = Hand().start()
+    hand.closed(hand.drop(), "expired")
+    rows = list(hand.journal.read(0))
+    end = next(seq for seq, _, fact in rows if isinstance(fact, f.OrderDone))
+    again = Hand(now_ms=hand.now + 60_000)
+    for _, at_ms, fact in rows[:end]:
+        again.journal.append([fact], at_ms)
+    again.engine.restore(None, again.journal.read(0))
+    assert again.reserved == D("100.2")
+    again.start(run="r2")
+    assert again.told(f.IntentEnded)[0].reason == "restart"
+    assert again.reserved == 0
 
 
 @pytest.mark.parametrize("missing", [2, 5])

@@ -242,6 +242,16 @@ def test_an_unknown_order_that_turns_out_open_waits_on_and_is_cancelled_in_time(
     assert names(hand.wait(1_000)) == ["OrderWaitEnded", "CancelAsked"]
 
 
+def test_an_unknown_order_that_is_to_be_ended_is_cancelled_once_it_is_acknowledged() -> None:
+    hand = Hand().start()
+    order = hand.drop()
+    hand.unknown(order)
+    hand.wait(2_000)
+    assert not hand.asked(CancelOrder), "nobody knows of an order to cancel: it is asked for"
+    hand.ack(order)
+    assert hand.last(CancelOrder).client_id == order.client_id
+
+
 def test_an_order_that_is_acknowledged_before_it_is_known_to_have_left_ends_too() -> None:
     """So it comes after a crash: the plan was durable, what was sent was not, and the venue's word comes late."""
     hand = Hand().start()

@@ -105,3 +105,21 @@ def test_entries_are_closed_once_and_open_again_with_the_next_run() -> None:
     assert "IntentOpened" in names(hand.quote(A, 99.0))
     assert hand.last(PlaceOrder).client_id == "t-r2-1"
     assert hand.last(PlaceOrder).amount == D("1.010")
+
+
+def test_a_cancel_under_way_is_not_sent_again() -> None:
+    hand = Hand().start()
+    hand.drop(A)
+    hand.wait(2_000)
+    assert names(shut(hand, "cancel")) == ["EntriesClosed", "CancelAsked"]
+    assert len(hand.asked(CancelOrder)) == 1
+
+
+def test_the_first_reason_that_ends_a_buy_is_the_one_that_is_told() -> None:
+    hand = Hand({"exits": {"stop_loss_bps": 500}}).start()
+    order = hand.drop(A)
+    hand.fill(order, "0.5")
+    hand.quote(A, 90.0)
+    shut(hand, "cancel")
+    hand.closed(order, "canceled")
+    assert hand.told(f.IntentEnded)[0].reason == "exit"
