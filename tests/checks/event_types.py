@@ -17,9 +17,9 @@ PAGE = "docs/event-types.md"
 HEAD = """\
 # Event types
 
-Every log record has `time`, `level`, `event_type`, `message`, the `generation` of the profile in force (0 before the first
-one is), and typed fields. The types below are stable. `task fix` writes this page from the code, `task check` compares
-it.
+Every log record has `time`, `level`, `event_type`, `message`, the `generation` of the profile in force (0 before the
+first one is), and typed fields. The types below are stable. `task fix` writes this page from the code, `task check`
+compares it.
 
 Levels say what the operator must do: INFO nothing, WARNING look when convenient, ERROR look now.
 """
