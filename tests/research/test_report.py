@@ -104,6 +104,22 @@ def test_a_session_without_an_end_says_so() -> None:
     assert "no end was written" in to_text(reported(Story(), ended_ms=None, exit_code=None))
 
 
+@pytest.mark.parametrize("kind", ["run", "replay"])
+def test_a_session_that_never_began_is_a_name_card_and_in_no_total(kind: str) -> None:
+    one = Story()
+    one.round_trip()
+    summary = RunBook().tally.summary()
+    never = reports.build(info(kind=kind, exit_code=1), summary, Evidence(), (), "it ended before it could trade")
+    assert to_text(never).splitlines()[-2:] == [
+        "2023-11-14 22:13:20 → 2023-11-14 22:14:50 UTC · 1 min 30 s · exit 1",
+        "it ended before it could trade",
+    ]
+    (total,) = reports.totals([reported(one), never])
+    assert (total.quote, total.sessions) == ("USDT", 1)
+    killed = reports.build(info(kind=kind, ended_ms=None, exit_code=None), summary, Evidence(), ())
+    assert "began 2023-11-14 22:13:20 UTC" in to_text(killed)
+
+
 def test_broken_conservation_is_loud() -> None:
     story = Story()
     story.filled_intent("AAA/USDT", Side.BUY, "100", "1")

@@ -67,10 +67,15 @@ def build(
 
 
 def totals(reports: list[Report]) -> list[Total]:
-    """Return one total a quote currency, in the order in which the currencies first come."""
+    """Return one total a quote currency, in the order in which the currencies first come.
+
+    Sessions that never began have no currency, and count in none.
+    """
     found: dict[str, Total] = {}
     for report in reports:
         part = report.summary
+        if not part.quote:
+            continue
         total = found.get(part.quote)
         if total is None:
             total = found[part.quote] = Total(

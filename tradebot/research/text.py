@@ -19,7 +19,9 @@ _KINDS = {"run": "session", "replay": "replay"}
 
 
 def to_text(report: Report) -> str:
-    """Return the report for people, without a closing line break."""
+    """Return the report for people, without a closing line break: of a session that never began, its name card."""
+    if not report.summary.quote:
+        return _head(report)
     blocks = [_head(report), _figures(report.summary), _symbols(report.summary), _targets(report.targets)]
     return "\n\n".join(block for block in blocks if block)
 
@@ -56,9 +58,11 @@ def _head(report: Report) -> str:
 
 
 def _when(session: SessionInfo, summary: Summary) -> str:
-    if session.kind == "replay":
+    if session.kind == "replay" and summary.quote:
         return f"{_day(summary.from_ms)} → {_day(summary.to_ms)} UTC · {_span(summary.to_ms - summary.from_ms)}"
     begun = f"{_day(session.started_ms)} → "
+    if session.ended_ms is None and not summary.quote:
+        return f"began {_day(session.started_ms)} UTC\nno end was written: it still runs, or was killed"
     if session.ended_ms is None:
         return f"{begun}{_day(summary.to_ms)} UTC, its last fact\nno end was written: it still runs, or was killed"
     end = f"{begun}{_day(session.ended_ms)} UTC · {_span(session.ended_ms - session.started_ms)}"
