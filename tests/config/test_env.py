@@ -48,7 +48,6 @@ def test_case_does_not_matter() -> None:
         ("TRADEBOT__BOT__INSTANCE", "7", "instance", "7"),
         ("TRADEBOT__BOT__INSTANCE", '"quoted"', "instance", "quoted"),
         ("TRADEBOT__BOT__STATE_DIR", "/var/lib/tradebot", "state_dir", "/var/lib/tradebot"),
-        ("TRADEBOT__BOT__STATE_DIR", "a\nb = 1", "state_dir", "a\nb = 1"),
         ("TRADEBOT__MARKET__SYMBOLS", '["ETH/USDT", "BTC/USDT"]', "symbols", ("ETH/USDT", "BTC/USDT")),
         ("TRADEBOT__EXITS__MAX_HOLD_S", "off", "max_hold_s", None),
         ("TRADEBOT__DROP__REARM", "false # for a test", "rearm", False),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,6 +13,7 @@ from tradebot.config.base import Table
 from tradebot.config.catalogue import NAME, settings_of, walk
 from tradebot.config.faults import Fault, Path, dotted
 from tradebot.config.profile import Profile
+from tradebot.config.reading import TooManyDigits, toml
 from tradebot.config.wording import BELONGS, secret
 
 PREFIX = "TRADEBOT__"
@@ -106,8 +106,8 @@ def _fault(variable: str, message: str) -> Fault:
 
 def _value(text: str, kind: str) -> Any:
     try:
-        tree = tomllib.loads(f"value = {text}", parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, RecursionError):
+        tree = toml(f"value = {text}")
+    except (tomllib.TOMLDecodeError, TooManyDigits, RecursionError):
         return text
     value = tree.get("value")
     if set(tree) != {"value"} or (kind in _TEXTUAL and not isinstance(value, str)):

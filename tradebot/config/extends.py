@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from difflib import get_close_matches
 from typing import Any
 
@@ -48,6 +49,9 @@ def resolve(name_or_path: str) -> str:
     for path in tried:
         if os.path.exists(path) and not os.path.isdir(path):
             return path
+    folder = next((path for path in tried if os.path.isdir(path)), None)
+    if folder is not None:
+        raise ProfileInvalid([Fault(name_or_path, 0, 0, "", f"{folder} is a folder")])
     message = f"there is no such profile; looked for {', '.join(tried)}"
     raise ProfileInvalid([Fault(name_or_path, 0, 0, "", message + _near(name_or_path, os.path.dirname(name_or_path)))])
 
@@ -136,14 +140,20 @@ class _Gathering:
 def _bytes(path: str) -> bytes | str:
     """Return a file's content, or why it cannot be had."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        with open(path, "rb", opener=_without_waiting) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            return file.read() if stat.S_ISREG(mode) else f"{path} is no file, but a pipe or a device"
     except FileNotFoundError:
         return f"there is no file {path}{_near(path, os.path.dirname(path), by_name=False)}"
     except IsADirectoryError:
         return f"{path} is a folder"
     except OSError as error:
         return f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open `path`; a pipe is not waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _near(path: str, folder: str, *, by_name: bool = True) -> str:

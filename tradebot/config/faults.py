@@ -53,8 +53,17 @@ def dotted(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
             continue
-        text += ("." if text else "") + (part if _BARE.fullmatch(part) else json.dumps(part, ensure_ascii=False))
+        text += ("." if text else "") + (part if _BARE.fullmatch(part) else _quoted(part))
     return text
+
+
+def _quoted(text: str) -> str:
+    """Return `text` in quotes on one line; what a terminal would obey is escaped."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
 def shown(value: object) -> str:
@@ -63,12 +72,13 @@ def shown(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            text = value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…"
-            return json.dumps(text, ensure_ascii=False)
+            return _quoted(_short(value))
         case Decimal():
             if not value.is_finite():
                 return str(value).lower().replace("infinity", "inf")
-            return f"{value:f}" if abs(value.adjusted()) <= _SHOWN_CHARACTERS else str(value)
+            return _short(f"{value:f}" if abs(value.adjusted()) <= _SHOWN_CHARACTERS else str(value))
+        case int():
+            return _short(f"{Decimal(value):f}")  # the text of an int may not be of any length
         case float():
             return plain(Decimal(repr(value))) if isfinite(value) else str(value)
         case dict():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from msgspec import Struct
@@ -58,12 +58,46 @@ def read(path: str, source: bytes) -> Read | Fault:
     if text.startswith("\ufeff"):
         return Fault(path, 1, 1, "", "begins with a byte order mark: save the file as UTF-8 without one")
     try:
-        tree = tomllib.loads(text, parse_float=Decimal)
+        tree = toml(text)
+        marks = positions(source)
     except tomllib.TOMLDecodeError as error:
         return _syntax(path, text, str(error))
+    except TooManyDigits as error:
+        return Fault(path, *error.place, "", f"a number of {error.digits:,} digits is no quantity")
     except RecursionError:
         return Fault(path, 1, 1, "", "arrays or tables are nested too deeply")
-    return Read(path, source, tree, positions(source))
+    return Read(path, source, tree, marks)
+
+
+class TooManyDigits(ValueError):
+    """A whole number is too long to be read; `place` is the line and column of the longest one."""
+
+    def __init__(self, text: str) -> None:
+        longest = max(re.finditer(r"[0-9_]+", text), key=lambda found: len(found[0]))
+        self.digits = len(longest[0])
+        before = text[: longest.start()]
+        self.place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+        super().__init__(f"a number of {self.digits} digits")
+
+
+def toml(text: str) -> dict[str, Any]:
+    """Return what TOML `text` says, numbers with a point as Decimal; one beyond any exponent is no number (nan).
+
+    Raises TOMLDecodeError, TooManyDigits, or RecursionError where it is nested too deeply.
+    """
+    try:
+        return tomllib.loads(text, parse_float=_number)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:
+        raise TooManyDigits(text) from None
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("NaN")
 
 
 def _syntax(path: str, text: str, error: str) -> Fault:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from os.path import abspath
 from pathlib import PurePath
 
 from tradebot.config.breach import Breach
+from tradebot.config.faults import shown
 from tradebot.config.profile import Profile
 from tradebot.config.rules_trading import TRADING
 
@@ -108,11 +110,14 @@ def _disk(profile: Profile) -> Iterator[Breach]:
 
 
 def _folders(profile: Profile) -> Iterator[Breach]:
-    state, sessions = PurePath(profile.bot.state_dir), PurePath(profile.sessions.dir)
-    if state.is_relative_to(sessions):
+    state, sessions = profile.bot.state_dir, profile.sessions.dir
+    for key, folder in (("bot.state_dir", state), ("sessions.dir", sessions)):
+        if not folder.isprintable():
+            yield Breach.of(key, f"{shown(folder)} is no folder's name: it has characters that cannot be seen")
+    if PurePath(abspath(state)).is_relative_to(abspath(sessions)):
         yield Breach.of(
             "bot.state_dir",
-            f'"{state}" is the sessions\' folder or inside it ("{sessions}"), which is emptied of old runs: '
+            f"{shown(state)} is the sessions' folder or inside it ({shown(sessions)}), which is emptied of old runs: "
             "the journal would be removed with them",
             "sessions.dir",
         )

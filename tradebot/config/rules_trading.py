@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from tradebot.config.breach import Breach
+from tradebot.config.faults import shown
 from tradebot.config.profile import Profile
 from tradebot.config.rules_ladder import LADDER
 from tradebot.domain.numbers import BPS, plain
@@ -40,8 +41,9 @@ def _overrides(profile: Profile) -> Iterator[Breach]:
 def _misquoted(symbol: str, quote: str) -> str:
     """Return what is wrong with a symbol's name, "" where nothing is."""
     base, slash, quoted = symbol.partition("/")
-    if not base or not slash or not quoted or "/" in quoted or symbol != symbol.strip() or symbol != symbol.upper():
-        return f'"{symbol}" is not a symbol: write BASE/QUOTE in capitals, like BTC/{quote}'
+    plain_text = symbol.isprintable() and " " not in symbol
+    if not base or not slash or not quoted or "/" in quoted or not plain_text or symbol != symbol.upper():
+        return f"{shown(symbol)} is not a symbol: write BASE/QUOTE in capitals, like BTC/{quote}"
     if quoted != quote:
         return f'"{symbol}" is quoted in {quoted}, and this bot trades in {quote} (market.quote)'
     return ""
