@@ -23,7 +23,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("killed")
     write_profile(folder)
     with Bot(folder) as bot:
-        bot.wait_for("POSITION_OPENED", times=2)
+        bot.wait_for("POSITION_CLOSED")
+        bot.wait_for("POSITION_OPENED")
         bot.send(signal.SIGKILL)
         bot.end()
     return folder
@@ -70,8 +71,8 @@ def changed_balance(home: Path) -> None:
 
 def repeated_fact(home: Path) -> None:
     last = "(SELECT max(seq) FROM facts)"
-    first = "(SELECT body FROM facts WHERE fact = 'OrderSent' ORDER BY seq LIMIT 1)"
-    change(home / "journal.sqlite", f"UPDATE facts SET fact = 'OrderSent', body = {first} WHERE seq = {last}")  # noqa: S608
+    first = "(SELECT body FROM facts WHERE fact = 'OrderDone' ORDER BY seq LIMIT 1)"
+    change(home / "journal.sqlite", f"UPDATE facts SET fact = 'OrderDone', body = {first} WHERE seq = {last}")  # noqa: S608
     (home / "checkpoint.json").unlink()
 
 
@@ -82,7 +83,7 @@ def repeated_fact(home: Path) -> None:
         (older_journal, CONTRADICT + "the account h"),
         (older_account, CONTRADICT + "the account holds"),
         (changed_balance, CONTRADICT + "the account holds 77 USDT instead of"),
-        (repeated_fact, "(OrderSent) contradicts those before it: KeyError"),
+        (repeated_fact, "(OrderDone) contradicts those before it: KeyError"),
     ],
 )
 def test_what_does_not_belong_together_is_refused_in_one_line(
