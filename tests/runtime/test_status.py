@@ -43,7 +43,7 @@ def status(**changes: object) -> Status:
 
 
 def test_every_line_fits_eighty_columns() -> None:
-    lines = status_lines(status(warming=Warming(12, 14_386_000)))
+    lines = status_lines(status(warming=Warming(12, 14_385_001)))
     assert lines == [
         "tradebot demo · SYNTHETIC MARKET, paper money · trading · 1:02:05",
         "newest price 0.0 s old · errors 0 · warming 12 of 12 symbols, 3:59:46 left",

@@ -84,7 +84,7 @@ def status_lines(status: Status) -> list[str]:
     held = ", ".join(name.removesuffix(f"/{status.quote}") for name in status.positions) or "none"
     sign = "+" if status.pnl > 0 else ""
     cold = status.warming
-    warm = f" · warming {cold.symbols} of {status.watched} symbols, {_span(cold.left_ms / 1000)} left" if cold else ""
+    warm = f" · warming {cold.symbols} of {status.watched} symbols, {_span(-(-cold.left_ms // 1000))} left" if cold else ""
     return [
         f"tradebot {status.profile} · {kind} · {state} · {_span(status.up_s)}",
         f"{age} · errors {status.errors}{warm}",
