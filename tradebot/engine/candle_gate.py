@@ -32,34 +32,39 @@ class CandleGate:
         profile = engine.desk.profile
         self.symbols = list(engine.symbols.values())
         self.shape = shape
+        self.down, self.up, self.span_ms = shape.down, shape.up, shape.times[2]
         self.closes_only = profile.market.decide_on == "candle_close"
         self.on = profile.engine.band
 
     def offer(self, candle: Candle) -> Passage:
         """Take the candle if it can change nothing; say what is to be done with it."""
-        symbol = self.symbols[candle[1]]
-        shape = self.shape
+        open_ms, index, _, high, low, close, volume = candle
+        symbol = self.symbols[index]
+        down, up = self.down, self.up
         if self.closes_only:
-            bid, ask = candle[5] * shape.down, candle[5] * shape.up
+            bid, ask = close * down, close * up
         else:
-            bid, ask = candle[4] * shape.down, candle[3] * shape.up
-        if bid <= symbol.lo or ask >= symbol.hi or candle[0] + shape.times[2] >= symbol.wake_ms or not self.on:
+            bid, ask = low * down, high * up
+        close_ms = open_ms + self.span_ms
+        if bid <= symbol.lo or ask >= symbol.hi or close_ms >= symbol.wake_ms or not self.on:
             return WALK
         if symbol.blocked and bid <= symbol.trigger_lo:
             return HELD
-        self.take(symbol, candle)
+        symbol.bid, symbol.ask, symbol.seen_ms = close * down, close * up, close_ms  # from here on as `take`
+        if self.closes_only:
+            symbol.anchor.record((bid + ask) * 0.5, volume, close_ms)
+        else:
+            symbol.anchor.record_candle(self.shape, candle)
         return TAKEN
 
     def take(self, symbol: SymbolState, candle: Candle) -> None:
         """Record a candle as its four quotes would have been."""
-        shape = self.shape
-        open_ms, _, _, _, _, close, volume = candle
-        close_ms = open_ms + shape.times[2]
-        symbol.bid, symbol.ask, symbol.seen_ms = bid, ask, _ = close * shape.down, close * shape.up, close_ms
+        close, close_ms = candle[5], candle[0] + self.span_ms
+        symbol.bid, symbol.ask, symbol.seen_ms = bid, ask, _ = close * self.down, close * self.up, close_ms
         if self.closes_only:
-            symbol.anchor.record((bid + ask) * 0.5, volume, close_ms)
+            symbol.anchor.record((bid + ask) * 0.5, candle[6], close_ms)
         else:
-            symbol.anchor.record_candle(shape, candle)
+            symbol.anchor.record_candle(self.shape, candle)
 
     def pass_price(self, symbol: SymbolState, price: float, at_ms: int, volume: float, *, closes: bool) -> bool:
         """Take one price of a candle that is walked, if it lies inside the band; return whether it was taken."""

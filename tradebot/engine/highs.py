@@ -52,7 +52,8 @@ class RollingHigh(Anchor):
         if bucket != (start_ms + shape.times[2]) // self.width_ms:
             super().record_candle(shape, candle)
             return
-        price = (candle[3] * shape.down + candle[3] * shape.up) * 0.5  # as `shape.mid`, and below as `record`
+        high = candle[3]
+        price = (high * shape.down + high * shape.up) * 0.5  # as `shape.mid`, and below as `record`
         stairs = self._stairs
         if bucket != self.last:
             if self.first < 0 or bucket - self.last > self.buckets:
