@@ -51,7 +51,7 @@ class Written(Protocol):
 
 
 class Checkpoints:
-    """Takes a picture every `interval_s`, `slice_symbols` windows a cycle.
+    """Takes a picture every `interval_s`; windows are copied for `slice_ms` a cycle, one at least.
 
     It is handed over once the journal holds every fact in it, so that no checkpoint is ever ahead of the journal.
     What each step costs the cycle is observed as `checkpoint_cycle_ms`.
@@ -65,15 +65,17 @@ class Checkpoints:
         journal: Written,
         submit: Submit,
         interval_s: float,
-        slice_symbols: int,
+        slice_ms: float,
         now_ms: int,
         meter: Meter,
+        timer: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self._engine = engine
         self._journal = journal
         self._submit = submit
         self._interval_ms = round(interval_s * 1000)
-        self._slice = slice_symbols
+        self._slice_ns = slice_ms * 1e6
+        self._timer = timer
         self._meter = meter
         self._core: bytes | None = None
         self._seq = 0
@@ -89,9 +91,9 @@ class Checkpoints:
 
     def run(self, now_ms: int) -> Event | None:
         """Take the core, or the next slice of the windows, or hand over what is complete and durable."""
-        begun = time.perf_counter_ns()
+        begun = self._timer()
         self._step(now_ms)
-        self._meter.observe("checkpoint_cycle_ms", (time.perf_counter_ns() - begun) / 1e6)
+        self._meter.observe("checkpoint_cycle_ms", (self._timer() - begun) / 1e6)
         return None
 
     def _step(self, now_ms: int) -> None:
@@ -103,9 +105,12 @@ class Checkpoints:
             self._windows = []
             self._core, self._wait_ms, self._due_ms = core, 0, now_ms
         elif self._todo:
-            for _ in range(min(self._slice, len(self._todo))):
+            end = self._timer() + self._slice_ns
+            while self._todo:
                 symbol = self._todo.pop()
                 self._windows.append((symbol, self._engine.window_picture(symbol)))
+                if self._timer() >= end:
+                    break
         elif self._journal.durable_seq < self._seq:
             self._wait_ms = min(self._interval_ms, 2 * self._wait_ms + 1)
             self._due_ms = now_ms + self._wait_ms

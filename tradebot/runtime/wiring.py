@@ -208,7 +208,7 @@ def _checkpoints(profile: Profile, engine: Engine, opened: Opened, telling: Tell
         persist_interval_s=state.persist_interval_s,
         persist_on_shutdown=state.persist_on_shutdown,
         crash_recovery=state.crash_recovery,
-        slice_symbols=state.slice_symbols,
+        slice_ms=state.slice_ms,
         path=str(opened.home.checkpoint),
     )
     if not periodic:
@@ -218,7 +218,7 @@ def _checkpoints(profile: Profile, engine: Engine, opened: Opened, telling: Tell
         opened.journal,
         opened.checkpointer.submit,
         state.persist_interval_s,
-        state.slice_symbols,
+        state.slice_ms,
         clock.now_ms(),
         telling.metrics,
     )

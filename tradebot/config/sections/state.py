@@ -1,6 +1,6 @@
 """What of the engine is kept, and how often?"""
 
-from tradebot.config.base import Seconds, Table, setting
+from tradebot.config.base import Real, Seconds, Table, setting
 
 
 class State(Table):
@@ -15,8 +15,8 @@ class State(Table):
     crash_recovery: bool = setting(True, reload="restart")
     """Begin with the last checkpoint and the journal's tail; off begins from the journal alone, windows empty."""
 
-    slice_symbols: int = setting(25, ge=1, le=10_000)
-    """How many symbols' price windows are copied between two cycles."""
+    slice_ms: Real = setting(0.5, gt=0, le=1000)
+    """How long price windows are copied between two cycles, one symbol's at least."""
 
     journal_batch_ms: int = setting(2, reload="restart", ge=0, le=1000)
     """Longest time the journal's writer gathers facts into one commit."""
