@@ -29,7 +29,8 @@ class Warming(Struct, frozen=True):
 class Status(Struct, frozen=True):
     """The run at one moment. `age_s` is the age of the newest price, None before the first.
 
-    `held` is what the positions are worth at the last bids, in quote; `watched` counts the symbols.
+    `held` is what the positions are worth at the last bids, in quote; `watched` counts the symbols; `buying` and
+    `exits` are the toggles.
     """
 
     profile: str
@@ -49,6 +50,8 @@ class Status(Struct, frozen=True):
     held: Decimal = ZERO
     watched: int = 0
     warming: Warming | None = None
+    buying: bool = True
+    exits: bool = True
 
 
 class StatusBook:
@@ -80,11 +83,14 @@ def status_lines(status: Status) -> list[str]:
     """Return the status as a few lines of text."""
     kind = "SYNTHETIC MARKET, paper money" if status.synthetic else "paper money"
     age = "no price yet" if status.age_s is None else f"newest price {status.age_s:.1f} s old"
-    state = "trading" if status.trading else "not trading yet"
+    off = [toggle for toggle, on in (("buying", status.buying), ("exits", status.exits)) if not on]
+    state = ", ".join(["trading" if status.trading else "not trading yet", *(f"{toggle} off" for toggle in off)])
     held = ", ".join(name.removesuffix(f"/{status.quote}") for name in status.positions) or "none"
     sign = "+" if status.pnl > 0 else ""
     cold = status.warming
-    warm = f" · warming {cold.symbols} of {status.watched} symbols, {_span(-(-cold.left_ms // 1000))} left" if cold else ""
+    warm = ""
+    if cold:
+        warm = f" · warming {cold.symbols} of {status.watched} symbols, {_span(-(-cold.left_ms // 1000))} left"
     return [
         f"tradebot {status.profile} · {kind} · {state} · {_span(status.up_s)}",
         f"{age} · errors {status.errors}{warm}",
@@ -146,6 +152,8 @@ class StatusChore:
             ),
             watched=len(symbols),
             warming=warming(symbols.values(), now_ms),
+            buying=profile.features.buying,
+            exits=profile.features.exits,
         )
         return None
 
