@@ -54,6 +54,11 @@ def test_every_line_fits_eighty_columns() -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_a_toggle_that_is_off_is_said() -> None:
+    assert "· trading, buying off ·" in status_lines(status(buying=False))[0]
+    assert "· trading, buying off, exits off ·" in status_lines(status(buying=False, exits=False))[0]
+
+
 def test_before_the_first_price_and_the_reconciliation_both_are_said() -> None:
     text = "\n".join(status_lines(status(age_s=None, trading=False, positions=())))
     assert "not trading yet" in text

@@ -217,9 +217,10 @@ def text(done: Replayed) -> str:
 
 def _market(recording: CandleRecording | EventRecording, settings: RecordedFeed) -> str:
     """Return in words what was recorded and what was laid around it."""
-    what = "recorded candles" if isinstance(recording, CandleRecording) else "recorded events"
-    spread = f", synthetic spread of {plain(settings.spread_bps)} bps" if settings.spread_bps else ", no spread"
-    return f"{what}{spread}, paper money"
+    spread = f"synthetic spread of {plain(settings.spread_bps)} bps" if settings.spread_bps else "no spread"
+    if isinstance(recording, CandleRecording):
+        return f"recorded candles, {spread}, paper money"
+    return f"recorded events, {spread} around trades without quotes, paper money"
 
 
 def peak_rss_mb() -> float:
