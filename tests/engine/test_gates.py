@@ -261,6 +261,15 @@ def test_what_stops_a_buy_is_told_when_it_changes() -> None:
     assert (blocked.price, blocked.anchor, blocked.value, blocked.limit) == (97.0, 100.0, "50", ">= 100.200")
 
 
+def test_what_stops_a_buy_is_told_anew_after_the_symbol_was_bought() -> None:
+    hand = Hand({"exits": {"stop_loss_bps": "off"}}).start()
+    hand.quote(A, 100)
+    hand.quote(A, 98, 98.5)
+    hand.bought(A, 98.0)
+    hand.quote(A, 97, 97.5)
+    assert gates(hand) == ["execution.max_spread_bps", "execution.max_spread_bps"]
+
+
 # -- never ------------------------------------------------------------------------------------------
 
 

@@ -120,6 +120,27 @@ def test_an_order_under_way_is_asked_for_before_anything_trades() -> None:
     assert again.buys()[0].symbol == B
 
 
+def test_what_happened_after_the_checkpoint_is_followed_by_its_windows() -> None:
+    """A stop after the window was copied lets the anchor form anew; a buy after it begins the debounce."""
+    hand = Hand({"drop": {"debounce_s": 600}, "budget": {"max_per_symbol_quote": 150}}).start()
+    hand.quote(A, 100.0)
+    windows = [(name, hand.engine.window_picture(name)) for name in hand.engine.symbols]
+    checkpoint = json.loads(assemble(hand.engine.core_picture(), windows))
+    hand.wait(1_000)
+    hand.bought(A)
+    bought_ms = hand.now
+    hand.wait(1_000)
+    hand.quote(A, 90.0)
+    hand.fill(hand.order())
+    hand.closed(hand.order(), "filled")
+    again = Hand({"drop": {"debounce_s": 600}})
+    again.engine.restore(checkpoint, hand.journal.read(checkpoint["seq"]))
+    symbol = again.engine.symbols[A]
+    assert symbol.anchor.value(hand.now) == 0.0
+    assert symbol.last_buy_ms == bought_ms
+    assert symbol.rest_ms == bought_ms + 600_000
+
+
 def test_a_buy_between_two_orders_ends_at_a_restart() -> None:
     """The first order's end was durable, the next order's plan was not."""
     hand = Hand().start()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 
-from tests.engine.hand import A, B, D, Hand, names
+from tests.engine.hand import INSTRUMENTS, A, B, D, Hand, names
 from tradebot.domain import events as e
 from tradebot.domain import facts as f
 from tradebot.domain.commands import CancelOrder, PlaceOrder, QueryOrder
@@ -56,6 +57,13 @@ def test_a_market_step_spends_the_quote_that_is_left() -> None:
     market = hand.last(PlaceOrder)
     assert (market.type, market.price, market.amount) == (OrderType.MARKET, D(0), D(0))
     assert market.quote_amount == D(100) - D("0.4") * 99
+
+
+def test_a_market_buy_that_the_venue_limits_in_size_still_pays_no_more_than_it_may() -> None:
+    small = msgspec.structs.replace(INSTRUMENTS[0], max_amount=D("0.5"))
+    hand = Hand({"execution": {"steps": [{"type": "market"}]}}, instruments=[small]).start()
+    market = hand.drop()
+    assert (market.amount, market.quote_amount) == (D(0), D("49.5"))
 
 
 def test_a_partial_fill_carries_over_to_the_next_step() -> None:

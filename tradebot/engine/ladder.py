@@ -113,7 +113,8 @@ class Ladder:
         if breach := _breach(instrument, reference, amount):
             return f"remainder below {breach}" if intent.filled else f"filter {breach}"
         if instrument.max_amount and amount > instrument.max_amount:
-            amount, quote_amount = instrument.amount_down(instrument.max_amount), ZERO
+            amount = instrument.amount_down(instrument.max_amount)
+            quote_amount = min(quote_amount, amount * reference)
         self._place(intent, number, step, price, ZERO if quote_amount else amount, quote_amount)
         return ""
 
