@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.runtime.telling import Told
@@ -21,6 +22,8 @@ from tradebot.domain.account import AccountDelta
 from tradebot.domain.commands import QueryBalances
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.events import BalancesReported
+from tradebot.domain.facts import OrderDone
+from tradebot.domain.orders import Side
 from tradebot.runtime.account import StoredAccount
 from tradebot.runtime.checkpoints import Checkpoints, whole_picture
 from tradebot.runtime.clock import WallClock
@@ -300,3 +303,6 @@ def test_warnings_and_errors_are_counted_by_type() -> None:
     assert told.kinds() == ["A", "A", "B", "C"]
     assert book.of("ERROR") == {"A": 2}
     assert book.words() == "2 errors (A 2), 1 warnings (B 1)"
+    lost = OrderDone("t-1", "A/USDT", Side.BUY, "absent", Decimal(0), "proven absent")
+    book.add_facts([lost, msgspec.structs.replace(lost, outcome="expired")])
+    assert book.of("WARNING") == {"B": 1, "ORDER_DONE": 1}

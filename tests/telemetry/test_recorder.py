@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -165,6 +165,16 @@ def test_a_refused_order_carries_the_venues_code_and_message(told: Told) -> None
     counters = told.metrics.snapshot()["counters"]
     assert counters["orders_failed"] == 1
     assert counters['orders_failed{code="-2010",side="buy",symbol="BTC/USDT"}'] == 1
+
+
+@pytest.mark.parametrize(("outcome", "level"), [("absent", "WARNING"), ("expired", "INFO"), ("filled", "INFO")])
+def test_an_order_that_never_reached_the_venue_is_told_louder_than_one_that_ended(
+    told: Told, outcome: Literal["absent", "expired", "filled"], level: str
+) -> None:
+    done = OrderDone("bot-1-1", "BTC/USDT", Side.BUY, outcome, Decimal(0), "")
+    told.recorder.record([done], NOW, 1)
+    (record,) = told.read()["orders"]
+    assert (record["event_type"], record["level"]) == ("ORDER_DONE", level)
 
 
 def test_records_carry_the_generation_in_force_from_the_fact_that_brought_it(told: Told) -> None:

@@ -68,6 +68,7 @@ __all__ = [
     "TrailingArmed",
     "decode",
     "encode",
+    "level_of",
 ]
 
 
@@ -332,6 +333,11 @@ CATALOGUE: tuple[type[Fact], ...] = get_args(AnyFact)
 
 _encoder = msgspec.json.Encoder(decimal_format="string", order="deterministic")
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyFact)
+
+
+def level_of(fact: Fact) -> Level:
+    """Return how loud one fact is told: as its kind, but a sent order that proves absent is a WARNING."""
+    return "WARNING" if isinstance(fact, OrderDone) and fact.outcome == "absent" else fact.level
 
 
 def encode(fact: Fact) -> bytes:

@@ -107,7 +107,7 @@ class OrderFilled(Fact, frozen=True):
 
 
 class OrderDone(Fact, frozen=True):
-    """The order is over: filled, canceled, expired or proven absent."""
+    """The order is over: filled, canceled, expired, or (a WARNING) proven never to have reached the venue."""
 
     event_type: ClassVar[str] = "ORDER_DONE"
     stream: ClassVar[Stream] = "orders"

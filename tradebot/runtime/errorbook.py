@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
-from tradebot.domain.facts import Fact, Level, Stream
+from tradebot.domain.facts import Fact, Level, Stream, level_of
 from tradebot.ports import Log
 
 _COUNTED: tuple[Level, ...] = ("WARNING", "ERROR")
@@ -29,8 +29,7 @@ class ErrorBook:
     def add_facts(self, facts: Sequence[Fact]) -> None:
         """Count what among `facts` asks for anything."""
         for fact in facts:
-            if fact.level in _COUNTED:
-                self.add(fact.level, fact.event_type)
+            self.add(level_of(fact), fact.event_type)
 
     def of(self, level: Level) -> dict[str, int]:
         """Return how often each event type was told at `level`."""

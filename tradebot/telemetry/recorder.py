@@ -17,6 +17,7 @@ from tradebot.domain.facts import (
     OrderSent,
     PositionClosed,
     ProfileTaken,
+    level_of,
 )
 from tradebot.domain.numbers import ZERO
 from tradebot.domain.orders import Side
@@ -62,7 +63,7 @@ class FactRecorder:
             extra: dict[str, int] = {"seq": seq} if last_seq else {}
             if isinstance(fact, IntentOpened | IntentEnded):
                 extra["pending_buy_intents"] = len(self._buys)
-            self._log.emit_later(now_ms, kind.stream, kind.level, kind.event_type, fact_words, fact, **extra)
+            self._log.emit_later(now_ms, kind.stream, level_of(fact), kind.event_type, fact_words, fact, **extra)
             if isinstance(fact, OrderSent):
                 self._log.emit_later(now_ms, "system", "INFO", "ORDER_PLACED", placed_words, fact)
             elif isinstance(fact, ProfileTaken):
