@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.hand import INSTRUMENTS, A, B, C, D, Hand, merged, names
@@ -57,6 +57,7 @@ def ran(seed: int, checkpoint_at: int) -> PaperBot:
 
 
 @settings(max_examples=40)
+@example(66626438, 0)  # a deadline that had passed while the bot was away
 @given(st.integers(0, 2**32), st.integers(0, 149))
 def test_the_same_state_comes_back_from_a_checkpoint_and_from_the_journal_alone(seed: int, checkpoint_at: int) -> None:
     bot = ran(seed, checkpoint_at)

@@ -147,7 +147,8 @@ class Simulation:
                 due_ms, _, event = heapq.heappop(heap)
                 self.feed(event, due_ms)
             elif deadline_ms <= until_ms:
-                self.feed(DeadlineReached(deadline_ms), deadline_ms)
+                now_ms = max(deadline_ms, self._desk.now)  # one that was restored may have passed already
+                self.feed(DeadlineReached(now_ms), now_ms)
             else:
                 return
 
