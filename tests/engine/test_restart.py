@@ -182,3 +182,9 @@ def test_every_field_of_the_state_is_kept() -> None:
     bot = ran(1, 149)
     assert bot.checkpoint is not None
     assert set(bot.checkpoint["state"]) == {each.name for each in msgspec.structs.fields(EngineState)}
+
+
+@pytest.mark.parametrize("seed", [66626438])
+def test_an_answer_that_comes_late_is_booked_at_one_time_in_journal_and_state(seed: int) -> None:
+    bot = ran(seed, 0)
+    assert picture(restored(bot, None)) == picture(bot.engine)

@@ -202,7 +202,7 @@ class Engine:
                 reason=reason,
                 generation=desk.state.generation,
                 amount=amount,
-                signal_price=exact(symbol.bid),
+                signal_price=symbol.instrument.price_down(exact(symbol.bid)),
             ),
         )
         self.router.ladder.advance(intent)
@@ -247,7 +247,7 @@ class Engine:
                 generation=desk.state.generation,
                 quote_amount=quote_amount,
                 reserved=self.budget.reservation(quote_amount),
-                signal_price=exact(symbol.ask),
+                signal_price=symbol.instrument.price_up(exact(symbol.ask)),
                 anchor_price=exact(anchor),
                 max_spread_bps=limits.max_spread_bps,
                 max_slippage_bps=limits.max_slippage_bps,

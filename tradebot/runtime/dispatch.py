@@ -40,7 +40,7 @@ class StateSuspect(TradebotError):
 class Dispatch:
     """Takes events to the machine and what comes of them to the world."""
 
-    __slots__ = ("_journal", "_process", "_recorder", "machine", "outbox", "seq")
+    __slots__ = ("_journal", "_now_ms", "_process", "_recorder", "machine", "outbox", "seq")
 
     def __init__(self, machine: Machine, journal: Journal, recorder: Recorder, outbox: Outbox) -> None:
         self.machine = machine
@@ -48,6 +48,7 @@ class Dispatch:
         self._process = machine.process
         self._journal = journal
         self._recorder = recorder
+        self._now_ms = 0
         self.seq = journal.durable_seq
         """Seq of the last fact handed to the journal."""
 
@@ -61,6 +62,10 @@ class Dispatch:
 
         Raises StateSuspect when the machine fails, StorageFailed when the journal cannot take the facts.
         """
+        if now_ms < self._now_ms:
+            now_ms = self._now_ms  # an answer that was due before what has happened since: time never goes back
+        else:
+            self._now_ms = now_ms
         try:  # as `_decide`, without a call: most events decide nothing
             facts, commands = self._process(event, now_ms)
         except Exception as error:

@@ -109,6 +109,8 @@ class Book:
             price = exact(level)
             if wanted.limit and (price > wanted.limit if buys else price < wanted.limit):
                 break
+            # a recorded price with a spread laid around it lies off the grid: the taker gets the worse tick
+            price = instrument.price_up(price) if buys else instrument.price_down(price)
             if wanted.quote_amount:
                 rest = floor_to(money / price, instrument.amount_step)
             if not rest:
