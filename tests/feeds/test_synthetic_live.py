@@ -92,6 +92,16 @@ def test_a_stall_is_made_up_for_within_its_bound() -> None:
     assert len([moment for moment in after if moment <= first + 2_000]) < 4 * 2 * (2 * 10 + 1) * 2
 
 
+def test_others_have_their_turn_while_it_makes_up_for_a_stall() -> None:
+    clock = Hand(waits=80, stalls={10: 1_000})
+    published = run(clock, symbols=50, updates_per_s=20.0, catch_up_s=1.0, pace_ms=20)
+    stalled = [event for now, event in published if now >= START + 1_000]
+    turns = clock.asked[11:].count(0)
+    assert turns >= 40
+    assert len(stalled) > 50 * 20
+    assert clock.asked[-1] > 0, "it has caught up"
+
+
 def test_it_ends_at_once_when_cancelled() -> None:
     async def scene() -> list[Event]:
         published: list[Event] = []

@@ -8,12 +8,13 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import Bot, kinds, records, session, state, write_profile
+from tests.integration.processes import ROOT, Bot, kinds, records, session, state, write_profile
 
 
 def test_after_kill_9_the_next_start_goes_on_with_its_account(tmp_path: Path) -> None:
@@ -174,3 +175,41 @@ def test_a_disk_that_stays_full_ends_with_an_error_and_the_next_start_recovers(
         bot.send(signal.SIGTERM)
         assert bot.end() == 0, bot.text
     assert re.search(r"conserved +yes", bot.text)
+
+
+def test_a_home_that_is_removed_ends_the_bot_before_it_sends_what_nobody_could_recover(tmp_path: Path) -> None:
+    write_profile(tmp_path)
+    with Bot(tmp_path) as bot:
+        bot.wait_for("POSITION_OPENED")
+        shutil.rmtree(tmp_path / "state", ignore_errors=True)
+        assert bot.end() == 1, bot.text
+    assert "the file was removed or replaced while the bot runs" in bot.text
+    assert "state NOT written" in bot.text
+
+
+def test_a_bot_without_standard_streams_runs_and_writes_into_no_store(tmp_path: Path) -> None:
+    write_profile(tmp_path)
+    command = f'exec "{sys.executable}" -m tradebot.cli.main --profile quick.toml --headless --for 2 <&- >&- 2>&-'
+    ended = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+    )
+    assert ended.returncode == 0
+    assert session(tmp_path)["exit_code"] == 0
+    assert "POSITION_OPENED" in kinds(tmp_path)
+
+
+def test_an_output_that_is_full_is_told_in_one_line(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no device that is always full")
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tradebot.cli.main", "validate", "quick.toml"],
+            cwd=write_profile(tmp_path).parent,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == "tradebot: the output cannot be written: no space left on the device\n"

@@ -261,3 +261,22 @@ def test_a_run_that_never_ended_is_named_by_the_next_one(journal: SqliteJournal)
     assert journal.open_run("r3", 3000) is None
     with pytest.raises(StorageFailed, match="r3"):
         journal.open_run("r3", 4000)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_what_is_written_to_a_file_that_was_removed_is_not_durable(tmp_path: Path, replaced: bool) -> None:
+    path = tmp_path / "home" / "journal.sqlite"
+    path.parent.mkdir()
+    journal = open_journal(path)
+    journal.append([fact(1)], 1)
+    assert journal.flush(WAIT_S)
+    failed = threading.Event()
+    journal.on_failure(lambda _: failed.set())
+    path.rename(path.with_name("elsewhere"))
+    if replaced:
+        path.write_bytes(b"")
+    journal.append([fact(2)], 2)
+    assert failed.wait(WAIT_S)
+    assert journal.lost
+    assert journal.durable_seq == 1
+    assert not journal.close(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -44,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was typed and return the exit code (`tradebot.domain.errors.ExitCode`)."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
+    _open_streams()
     try:
         return _run(typed)
     except ProfileInvalid as invalid:
@@ -62,6 +64,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output went away (`… | head`): end quietly, and let no later flush complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.CRASHED
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        print("tradebot: the output cannot be written: no space left on the device", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.CRASHED
+
+
+def _open_streams() -> None:
+    """Give a process that was started with closed streams (`>&-`) streams that lead nowhere.
+
+    Else the first file that is opened takes their place, and what is printed is written into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
 def _run(typed: list[str]) -> int:

@@ -30,7 +30,7 @@ class SyntheticLive:
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._pace_s = settings.pace_ms / 1000
+        self._pace_ms = settings.pace_ms
         self._catch_up_ms = ms(settings.catch_up_s)
         self._clock = clock
         self._sleep = sleep
@@ -48,12 +48,15 @@ class SyntheticLive:
     async def run(self, publish: Callable[[Event], None]) -> None:
         """Publish what happens until cancelled.
 
-        After a stall (a busy loop, a suspended machine) at most `catch_up_s` of the market is made up for.
+        After a stall (a busy loop, a suspended machine) at most `catch_up_s` of the market is made up for, in pieces
+        of `pace_ms`: between them others have their turn, however many symbols there are.
         """
         while True:
             now = self._clock.now_ms()
             if now - self._market.next_ms > self._catch_up_ms:
                 self._market.skip_to(now - self._catch_up_ms)
-            for event in self._market.next_events(now):
+            until = min(now, self._market.next_ms + self._pace_ms)
+            for event in self._market.next_events(until):
                 publish(event)
-            await self._sleep(max(self._pace_s, (self._market.next_ms - now) / 1000))
+            behind = until < now
+            await self._sleep(0 if behind else max(self._pace_ms, self._market.next_ms - now) / 1000)

@@ -216,7 +216,10 @@ class Bot:
                 return
 
     def _journal_failed(self, error: StorageFailed) -> None:
-        self._shell.fault("journal", error, back_off=False)
+        if self._run.opened.journal.lost:
+            self._shell.fail(error)
+        else:
+            self._shell.fault("journal", error, back_off=False)
 
     def _journal_recovered(self, seq: int) -> None:
         self._shell.well("journal")

@@ -27,12 +27,15 @@ class SqliteJournal:
     """The journal in a SQLite file: `append` hands over to one writer thread, which commits in groups.
 
     What `durable_seq` names survives the end of the process at any instruction. After a failed write nothing more
-    becomes durable, in order, until the same rows could be written: `failed` tells why meanwhile.
+    becomes durable, in order, until the same rows could be written: `failed` tells why meanwhile. `lost` says that
+    the file is not in its place any more: what is written to it would be there for nobody, so it is not durable.
     """
 
     def __init__(self, path: Path, database: sqlite3.Connection, *, batch_ms: int, wal_mb: int, retry_s: float) -> None:
         self.path = path
         self.failed: StorageFailed | None = None
+        self.lost = False
+        self._file = _identity(path)
         self._database = database
         self._batch_s = batch_ms / 1000
         self._wal_bytes = wal_mb * 1_000_000
@@ -213,6 +216,9 @@ class SqliteJournal:
             except sqlite3.Error:
                 self._roll_back()
                 raise
+        if _identity(self.path) != self._file:
+            self.lost = True
+            raise StorageFailed("the file was removed or replaced while the bot runs")
         self._unmerged_bytes += sum(len(row[3]) for row in rows)
         with self._changed:
             self._durable = rows[-1][0]
@@ -244,6 +250,15 @@ class SqliteJournal:
                 callback(news)
             except Exception as error:  # noqa: BLE001  supervision border: what is told must not stop the writing
                 threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, self._writer)))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from any other, None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _rows(item: _Item) -> list[_Row]:
