@@ -116,13 +116,18 @@ def test_what_cannot_be_replayed_is_said_with_its_exit_code(
     assert not (tmp_path / "sessions").exists()
 
 
-def test_an_interrupted_replay_says_so_in_one_line(data: Path, tmp_path: Path) -> None:
-    """The profile is a pipe: once it is open on both ends, the command is known to be inside its work."""
-    pipe = tmp_path / "slow.toml"
+def test_an_interrupted_replay_says_so_in_one_line(tmp_path: Path) -> None:
+    """The recording is a pipe: once it is open on both ends, the command is known to be inside its work."""
+    pipe = tmp_path / "AAA-USDT.1m.csv"
     os.mkfifo(pipe)
-    words = [sys.executable, "-m", "tradebot.cli.main", "replay", "--profile", str(pipe), "--data", str(data)]
+    words = [sys.executable, "-m", "tradebot.cli.main", "replay", "--profile", "replay", "--data", str(pipe)]
     out_of = subprocess.PIPE
-    with subprocess.Popen(words, cwd=ROOT, stdout=out_of, stderr=out_of, text=True) as child, pipe.open("w"):
+    with (
+        subprocess.Popen(words, cwd=ROOT, stdout=out_of, stderr=out_of, text=True) as child,
+        pipe.open("w") as recording,
+    ):
+        recording.write("ts,open,high,low,close,volume\n")
+        recording.flush()
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=50)
     assert child.returncode == 130
