@@ -280,3 +280,13 @@ def test_what_is_written_to_a_file_that_was_removed_is_not_durable(tmp_path: Pat
     assert journal.lost
     assert journal.durable_seq == 1
     assert not journal.close(0.05)
+
+
+def test_many_small_commits_do_not_grow_the_write_ahead_log_beyond_its_setting(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path / "journal.sqlite", wal_mb=1)
+    for number in range(800):
+        journal.append([fact(number)], number)
+        assert journal.flush(WAIT_S)
+    wal = (tmp_path / "journal.sqlite-wal").stat().st_size
+    assert journal.close(WAIT_S)
+    assert wal < 2_500_000

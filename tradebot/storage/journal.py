@@ -22,6 +22,9 @@ _Row = tuple[int, int, str, bytes]
 
 _T = TypeVar("_T")
 
+_PAGE_BYTES = 4096
+"""What a commit adds to the write-ahead log at least, however little it says: one page."""
+
 
 class SqliteJournal:
     """The journal in a SQLite file: `append` hands over to one writer thread, which commits in groups.
@@ -219,7 +222,7 @@ class SqliteJournal:
         if _identity(self.path) != self._file:
             self.lost = True
             raise StorageFailed("the file was removed or replaced while the bot runs")
-        self._unmerged_bytes += sum(len(row[3]) for row in rows)
+        self._unmerged_bytes += _PAGE_BYTES + sum(len(row[3]) for row in rows)
         with self._changed:
             self._durable = rows[-1][0]
             self._changed.notify_all()
