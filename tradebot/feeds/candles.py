@@ -59,6 +59,10 @@ class CandleColumns(Struct):
         )
 
 
+ENOUGH_CLOSES = 1_000
+"""So many closes show every decimal place that a symbol's prices have; a shorter recording is read whole."""
+
+
 class CandleRecording:
     """Checked candles of one interval: `symbols` sorted, `columns` at the same index, 48 bytes a candle."""
 
@@ -87,7 +91,8 @@ class CandleRecording:
         """Return how many decimal places the recorded prices of `symbol` have: its tick size, as far as seen."""
         if symbol not in self._places:
             one = self.columns[self.symbols.index(symbol)]
-            self._places[symbol] = decimal_places(one.open, one.high, one.low, one.close)
+            others = () if len(one.close) >= ENOUGH_CLOSES else (one.open, one.high, one.low)
+            self._places[symbol] = decimal_places(one.close, *others)
         return self._places[symbol]
 
     def instruments(self, min_notional: Decimal) -> tuple[Instrument, ...]:

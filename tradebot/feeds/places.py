@@ -11,7 +11,8 @@ MOST_PLACES = 12
 def decimal_places(*columns: array[float]) -> int:
     """Return the most decimal places any of the prices has, at most `MOST_PLACES`."""
     places = 0
-    for price in set().union(*columns):
-        while round(price, places) != price and places < MOST_PLACES:
-            places += 1
+    for column in columns:
+        for price in column:
+            while round(price, places) != price and places < MOST_PLACES:
+                places += 1
     return places
