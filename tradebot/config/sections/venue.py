@@ -58,7 +58,7 @@ class Paper(Table):
     min_notional: Number = setting(Decimal(5), reload="restart", ge=0, le=10**12)
     """Smallest order value, in quote, where a symbol says nothing else."""
 
-    keep_orders: int = setting(10_000, reload="restart", ge=1, le=10_000_000)
+    keep_orders: int = setting(1_000, reload="restart", ge=1, le=10_000_000)
     """Ended orders kept in memory for queries; the account's store keeps all of them."""
 
     symbol: dict[str, PaperSymbol] = setting(dict, reload="restart")
