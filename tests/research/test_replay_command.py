@@ -146,3 +146,15 @@ def test_a_replay_loads_neither_ccxt_nor_textual_nor_asyncio(data: Path, tmp_pat
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_an_outage_of_the_recording_is_named(tmp_path: Path) -> None:
+    row = "{},100,101,99,100,5\n"
+    minutes = [*range(5), *range(65, 70)]
+    for name in ("AAA-USDT.1m.csv", "BBB-USDT.1m.csv"):
+        rows = "".join(row.format(1_704_067_200_000 + 60_000 * minute) for minute in minutes)
+        (tmp_path / name).write_text("ts,open,high,low,close,volume\n" + rows)
+    words = ["replay", "--profile", str(ROOT / "profiles/replay.toml"), "--data", str(tmp_path), "--no-session"]
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "outages in the recording, nothing is made up for them: 01-01 00:05 to 01-01 01:05" in done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.venues.paper_kit import BTC, ETH, FOK, GTC, IOC, order, quote, told, trade, venue
-from tradebot.domain.events import CandleSeen, OrderAcknowledged
+from tradebot.domain.events import OrderAcknowledged
 from tradebot.venues.matching import UNSEEN
 
 
@@ -33,10 +33,6 @@ def test_another_symbols_prices_move_nothing() -> None:
     assert told(where, (0, order("a", IOC, "101", "1")), (50, quote(99, 100, symbol=ETH))) == []
     assert where.watches(BTC)
     assert not where.watches(ETH)
-
-
-def test_a_whole_candle_is_no_price_to_trade_at() -> None:
-    assert told(venue(), (0, order("a", IOC, "101", "1")), (50, CandleSeen(BTC, 0, 50, 1, 1, 1, 1, 1))) == []
 
 
 def test_orders_of_a_symbol_take_effect_in_order_of_arrival() -> None:

@@ -57,19 +57,6 @@ class BookSeen(Event, frozen=True):
     at_ms: int
 
 
-class CandleSeen(Event, frozen=True, gc=False):
-    """A whole candle, as recordings hold it. `close_ms` is the time of its last price."""
-
-    symbol: str
-    open_ms: int
-    close_ms: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-
-
 # -- what the venue says ------------------------------------------------------------------------
 
 

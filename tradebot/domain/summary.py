@@ -64,7 +64,6 @@ class Tally:
         self._buys_pending = 0
         self._intent_of: dict[str, int] = {}  # orders planned and not over
         self._unknown: set[str] = set()
-        self._quiet_cash: Decimal | None = None
         self._stirred = True
         self._reset(None)
         handlers: dict[type[Fact], Callable[[Any], None]] = {

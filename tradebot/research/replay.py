@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tradebot.config.sections.feed import RecordedFeed
 from tradebot.domain.numbers import plain
 from tradebot.domain.orders import Balance
 from tradebot.feeds.candles import CandleRecording
+from tradebot.feeds.gaps import Gap
 from tradebot.feeds.recorded import load
 from tradebot.feeds.recorded_events import EventRecording
 from tradebot.research import report as reports
@@ -30,6 +32,9 @@ from tradebot.storage.retention import prune_sessions
 from tradebot.storage.session import Session
 
 JOURNAL = "journal.sqlite3"
+
+OUTAGES_NAMED = 4
+"""So many outages are named for people; the rest is a count."""
 
 Progress = Callable[[int, int], None]
 """Told (rows done, rows in all) now and then."""
@@ -61,6 +66,7 @@ class Replayed(Struct, frozen=True, kw_only=True):
     peak_rss_mb: float
     journal_sha256: str
     folder: Path | None
+    outages: tuple[Gap, ...] = ()  # when no symbol at all has a candle
 
     @property
     def candles_per_s(self) -> float:
@@ -183,6 +189,7 @@ def _run(
         peak_rss_mb=peak_rss_mb(),
         journal_sha256=journal.digest(),
         folder=None if session is None else session.folder,
+        outages=recording.outages if isinstance(recording, CandleRecording) else (),
     )
 
 
@@ -210,9 +217,17 @@ def text(done: Replayed) -> str:
         f"loaded in {done.load_seconds:.1f} s · at most {done.peak_rss_mb:,.0f} MB",
         f"journal {done.journal_sha256}",
     ]
+    if done.outages:
+        spans = ", ".join(f"{_minute(one.from_ms)} to {_minute(one.to_ms)}" for one in done.outages[:OUTAGES_NAMED])
+        more = f" and {len(done.outages) - OUTAGES_NAMED} more" if len(done.outages) > OUTAGES_NAMED else ""
+        lines.append(f"outages in the recording, nothing is made up for them: {spans}{more}")
     if done.folder is not None:
         lines.append(f"kept in {done.folder}")
     return "\n".join(lines)
+
+
+def _minute(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%m-%d %H:%M}"
 
 
 def _market(recording: CandleRecording | EventRecording, settings: RecordedFeed) -> str:

@@ -15,7 +15,7 @@ from typing import ParamSpec, Protocol
 
 from tradebot.config.sections.engine import Engine as Limits
 from tradebot.domain.errors import StorageFailed, TradebotError
-from tradebot.domain.events import BookSeen, CandleSeen, DeadlineReached, Event, QuoteSeen, TradeSeen
+from tradebot.domain.events import BookSeen, DeadlineReached, Event, QuoteSeen, TradeSeen
 from tradebot.ports import Clock, Due, Log
 from tradebot.runtime.account import TimedVenue
 from tradebot.runtime.coordinator import trace
@@ -25,7 +25,7 @@ from tradebot.runtime.meter import Meter
 
 P = ParamSpec("P")
 
-MARKET = (QuoteSeen, TradeSeen, BookSeen, CandleSeen)
+MARKET = (QuoteSeen, TradeSeen, BookSeen)
 
 
 class Chore(Protocol):
