@@ -11,6 +11,7 @@ from tests.engine.hand import INSTRUMENTS, A, B, D, Hand, names
 from tradebot.domain import events as e
 from tradebot.domain import facts as f
 from tradebot.domain.commands import CancelOrder, PlaceOrder, QueryOrder
+from tradebot.domain.market import Instrument
 from tradebot.domain.orders import OrderState, OrderType, Side, TimeInForce
 
 
@@ -315,6 +316,15 @@ def test_a_step_beyond_the_slippage_limit_is_skipped() -> None:
     facts = hand.closed(order, "expired")
     assert names(facts) == ["OrderDone", "StepSkipped", "OrderPlanned", "OrderSent"]
     assert (hand.order().step, hand.order().price) == (2, D("99.01"))  # 8 bps are too many, 2 are not
+
+
+def test_a_coarse_tick_is_no_excuse_to_pay_more_than_the_slippage_limit() -> None:
+    coarse = Instrument(A, "AAA", "USDT", tick_size=D(1), amount_step=D("0.001"), min_notional=D(5))
+    hand = Hand({"execution": {"max_slippage_bps": 30}}, instruments=(coarse,)).start()
+    order = hand.drop()
+    hand.quote(A, 100.0)  # a tick up is 101 bps
+    facts = hand.closed(order, "expired")
+    assert names(facts) == ["OrderDone", "StepSkipped", "StepSkipped", "IntentEnded"]
 
 
 def test_a_step_is_skipped_while_the_spread_is_too_wide() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.feeds.writing import CANDLE, MINUTE, START, sound, write
 from tradebot.config.sections.feed import RecordedFeed
 from tradebot.domain.events import QuoteSeen
-from tradebot.feeds.candle_path import CandleQuotes, candle_path
+from tradebot.feeds.candle_path import CandleQuotes, path_offsets
 from tradebot.feeds.candles import load_candles
 
 ROW = (START, 3, 10.0, 12.0, 9.0, 11.0, 200.0)
@@ -20,12 +20,14 @@ prices = st.floats(min_value=1e-9, max_value=1e9)
 
 
 def test_the_low_comes_before_the_high() -> None:
-    assert candle_path(ROW, MINUTE) == (
-        (START, 10.0),
-        (START + 20_000, 9.0),
-        (START + 40_000, 12.0),
-        (START + 59_999, 11.0),
-    )
+    assert path_offsets(MINUTE) == (20_000, 40_000, 59_999)
+    quotes = CandleQuotes(RecordedFeed(spread_bps=Decimal(0))).quotes("A/USDT", ROW, MINUTE)
+    assert [(quote.at_ms - START, quote.bid) for quote in quotes] == [
+        (0, 10.0),
+        (20_000, 9.0),
+        (40_000, 12.0),
+        (59_999, 11.0),
+    ]
 
 
 def test_without_spread_and_limit_quotes_are_the_prices_themselves() -> None:

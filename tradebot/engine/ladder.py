@@ -93,7 +93,7 @@ class Ladder:
             return "execution.max_spread_bps", f"{spread:.2f}", f"<= {intent.max_spread_bps:f}"
         highest = intent.signal_price * bps_up(intent.max_slippage_bps)
         price = _limit_price(Side.BUY, step, symbol) or exact(symbol.ask)
-        if price > highest and price > symbol.instrument.price_up(highest):
+        if price > highest:
             return "execution.max_slippage_bps", f"{price:f}", f"<= {highest:f}"
         return None
 

@@ -149,7 +149,7 @@ class Router:
 
     def on_closed(self, event: e.OrderClosed) -> None:
         """End an order on a terminal state, once every fill it names is booked."""
-        order = self.desk.state.orders.get(event.client_id)
+        order = self._moved(event.client_id, News.FINISHED)
         if order is not None:
             self._close(order, event.outcome, event.filled, event.reason)
 
@@ -178,7 +178,7 @@ class Router:
 
     def on_reported(self, event: e.OrderReported) -> None:
         """Take the venue's picture of an order: fills first, then its state."""
-        order = self.desk.state.orders.get(event.client_id)
+        order = self._moved(event.client_id, News.SEEN)
         for fill in event.fills:
             self.on_fill(fill)
         if order is None:
@@ -205,7 +205,7 @@ class Router:
 
     def on_not_found(self, event: e.OrderNotFound) -> None:
         """Take absence as proof only where it is conclusive; otherwise go on asking."""
-        order = self.desk.state.orders.get(event.client_id)
+        order = self._moved(event.client_id, News.ABSENT)
         if order is None:
             return
         if event.conclusive and not order.filled:

@@ -17,19 +17,10 @@ from tradebot.domain.events import QuoteSeen
 from tradebot.domain.numbers import BPS
 from tradebot.feeds.candles import CandleRow
 
-PathPoint = tuple[int, float]
-"""A time in ms UTC and the price at it."""
 
-
-def candle_path(row: CandleRow, interval_ms: int) -> tuple[PathPoint, PathPoint, PathPoint, PathPoint]:
-    """Return the four points of the candle's path, in time order: open, low, high, close."""
-    open_ms, _, open_, high, low, close, _ = row
-    return (
-        (open_ms, open_),
-        (open_ms + interval_ms // 3, low),
-        (open_ms + 2 * interval_ms // 3, high),
-        (open_ms + interval_ms - 1, close),
-    )
+def path_offsets(interval_ms: int) -> tuple[int, int, int]:
+    """Return when, in ms after the opening, the low, the high and the close of a candle are walked."""
+    return interval_ms // 3, 2 * interval_ms // 3, interval_ms - 1
 
 
 class CandleQuotes:
@@ -52,9 +43,10 @@ class CandleQuotes:
         open_ms, _, open_, high, low, close, volume = row
         down, up = self._down, self._up
         size = self.size(volume)
+        to_low, to_high, to_close = path_offsets(interval_ms)
         return (
             QuoteSeen(symbol, open_ * down, open_ * up, size, size, open_ms),
-            QuoteSeen(symbol, low * down, low * up, size, size, open_ms + interval_ms // 3),
-            QuoteSeen(symbol, high * down, high * up, size, size, open_ms + 2 * interval_ms // 3),
-            QuoteSeen(symbol, close * down, close * up, size, size, open_ms + interval_ms - 1, volume, True),
+            QuoteSeen(symbol, low * down, low * up, size, size, open_ms + to_low),
+            QuoteSeen(symbol, high * down, high * up, size, size, open_ms + to_high),
+            QuoteSeen(symbol, close * down, close * up, size, size, open_ms + to_close, volume, True),
         )

@@ -25,7 +25,7 @@ from tradebot.engine.anchors import Candle, CandleShape
 from tradebot.engine.candle_gate import TAKEN, WALK, CandleGate
 from tradebot.engine.desk import SymbolState
 from tradebot.engine.engine import Engine
-from tradebot.feeds.candle_path import CandleQuotes
+from tradebot.feeds.candle_path import CandleQuotes, path_offsets
 from tradebot.feeds.candles import CandleRecording
 from tradebot.feeds.recorded_events import EventRecording
 from tradebot.ports import Due, Journal, Recorder
@@ -189,9 +189,7 @@ class CandleRun:
         self.simulation = simulation
         self.recording = recording
         self.quotes = quotes
-        self.shape = CandleShape(
-            times=(interval_ms // 3, 2 * interval_ms // 3, interval_ms - 1), down=1 - half, up=1 + half
-        )
+        self.shape = CandleShape(times=path_offsets(interval_ms), down=1 - half, up=1 + half)
         self.gate = CandleGate(simulation.engine, self.shape)
         self.taken = 0
         """Candles that passed without a decision."""

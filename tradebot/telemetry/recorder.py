@@ -107,10 +107,3 @@ class FactRecorder:
         self._metrics.gauge("session_pnl_quote", self._pnl)
         self._metrics.gauge("session_fees_quote", self._fees)
         self._metrics.count("trades_won" if pnl > 0 else "trades_lost")
-
-
-class NoRecorder:
-    """Facts are told to nobody: a simulated run whose journal is all that is asked of it."""
-
-    def record(self, facts: Sequence[Fact], now_ms: int, last_seq: int = 0) -> None:
-        """Tell nothing."""

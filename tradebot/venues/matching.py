@@ -67,10 +67,6 @@ class Matching:
             if order.status == "open":
                 self._stand(order)
 
-    def rests(self, symbol: str) -> bool:
-        """Whether an own order of `symbol` is in the book."""
-        return bool(self._resting.get((symbol, Side.BUY)) or self._resting.get((symbol, Side.SELL)))
-
     def book(self, symbol: str) -> Book:
         """Return what is known of the symbol's book."""
         found = self._books.get(symbol)
