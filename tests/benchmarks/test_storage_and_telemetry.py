@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.storage.journals import fill
 from tradebot.config.sections.logging import Logging
 from tradebot.domain.account import AccountDelta
-from tradebot.domain.facts import Fact, OrderFilled, OrderSent
+from tradebot.domain.facts import Fact, OrderSent
 from tradebot.domain.orders import Balance, OrderType, Side, TimeInForce
 from tradebot.storage.account import AccountStore
 from tradebot.storage.checkpoint import Checkpointer
@@ -31,22 +32,7 @@ WAIT_S = 30.0
 
 
 def fills(count: int) -> list[Fact]:
-    return [
-        OrderFilled(
-            client_id=f"bot-run-{number}",
-            intent_id=number,
-            symbol="BTC/USDT",
-            side=Side.BUY,
-            trade_id=str(number),
-            price=Decimal("64102.10"),
-            amount=Decimal("0.00156"),
-            fee=Decimal("0.00000156"),
-            fee_asset="BTC",
-            maker=False,
-            latency_ms=41,
-        )
-        for number in range(count)
-    ]
+    return [fill(number) for number in range(count)]
 
 
 def show(what: str, costs_us: list[float]) -> float:

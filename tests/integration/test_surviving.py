@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.disks import mounted
 from tests.integration.processes import ROOT, Bot, kinds, records, session, state, write_profile
 
 
@@ -118,18 +119,8 @@ def test_a_log_folder_that_vanishes_is_made_anew(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("a small file system can only be mounted by root")
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
-    mounted = subprocess.run(command, check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+    with mounted(tmp_path / "disk", "8m") as disk:
+        yield disk
 
 
 def fill(folder: Path) -> Path:

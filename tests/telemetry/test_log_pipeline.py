@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.disks import mounted
 from tests.telemetry.logs import STAMP, WAIT_S, lines, pipeline, running, system
 from tradebot.domain.errors import CannotStart
 from tradebot.telemetry.console import Console
@@ -248,17 +249,8 @@ def test_beyond_the_limit_held_records_are_counted_as_lost_and_told(tmp_path: Pa
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
-    try:
+    with mounted(tmp_path / "disk", "256k") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def fill(ballast: Path) -> None:
