@@ -7,9 +7,11 @@ from typing import Any, Protocol
 
 from tradebot.domain.account import AccountDelta
 from tradebot.domain.commands import Command
+from tradebot.domain.errors import TradebotError
 from tradebot.domain.events import Event
 from tradebot.domain.facts import Fact, Level, Stream
 from tradebot.domain.market import Instrument
+from tradebot.domain.views import Done, GenerationView, OutcomeView, Snapshot, StatusView, SwitchView
 
 Due = tuple[int, Event]
 """An event and the time (ms) at which it happens."""
@@ -114,4 +116,63 @@ class Component(Protocol):
 
     async def stop(self) -> None:
         """End cleanly; harmless when called twice."""
+        ...
+
+
+class NotNow(TradebotError):
+    """What was asked cannot be done at present; the text says why."""
+
+
+class Operator(Protocol):
+    """What a person or a program may ask of the running bot. `who` names them in the history and the logs.
+
+    All of it is called in the loop's thread and answers quickly; what waits is a coroutine.
+    """
+
+    def status(self) -> StatusView:
+        """Return how the run is going."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Return everything that is shown of the run."""
+        ...
+
+    def features(self) -> Sequence[SwitchView]:
+        """Return every toggle."""
+        ...
+
+    def listen(self, tell: Callable[[bytes], None]) -> Callable[[], None]:
+        """Hand every log record from here on to `tell`, as one JSON line, from any thread; return what ends it."""
+        ...
+
+    async def reload(self, *, confirm: bool, who: str) -> OutcomeView:
+        """Read the profile again; with `confirm`, what waits for it is applied."""
+        ...
+
+    async def rollback(self, number: int | None, *, who: str) -> OutcomeView:
+        """Bring generation `number` back, files and all; None means the one before. Raises NotNow."""
+        ...
+
+    async def switch(self, feature: str, on: bool | None, *, who: str) -> OutcomeView:
+        """Set a toggle over the profile, None clears what was set. Raises NotNow for an unknown one."""
+        ...
+
+    async def history(self, limit: int) -> Sequence[GenerationView]:
+        """Return the latest generations, newest first."""
+        ...
+
+    def pause(self, *, who: str) -> Done:
+        """Buy nothing until resumed. Raises NotNow."""
+        ...
+
+    def resume(self, *, who: str) -> Done:
+        """Buy again. Raises NotNow."""
+        ...
+
+    def flatten(self, *, who: str) -> Done:
+        """Pause, end every buy under way and sell every position. Raises NotNow."""
+        ...
+
+    def stop(self, *, who: str) -> Done:
+        """End the run cleanly."""
         ...

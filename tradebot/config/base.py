@@ -13,6 +13,7 @@ ReloadClass = Literal["live", "rebuild", "restart"]
 RELOAD = "x-reload"
 UNSET = "x-unset"
 FORM = "x-form"
+LOOSER = "x-looser"
 
 
 class Table(BaseModel):
@@ -44,7 +45,7 @@ class Table(BaseModel):
 
 
 def extra(field: FieldInfo, name: str) -> str | None:
-    """Return what a field declares beside pydantic's own (`RELOAD`, `UNSET`, `FORM`), or None."""
+    """Return what a field declares beside pydantic's own (`RELOAD`, `UNSET`, `FORM`, `LOOSER`), or None."""
     declared = field.json_schema_extra
     value = declared.get(name) if isinstance(declared, dict) else None
     return value if isinstance(value, str) else None
@@ -56,6 +57,7 @@ def setting(
     reload: ReloadClass = "live",
     unset: str | None = None,
     form: str | None = None,
+    looser: str | None = None,
     **bounds: Any,
 ) -> Any:
     """Return the field of one setting.
@@ -63,8 +65,11 @@ def setting(
     `bounds` are pydantic's own (`ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `pattern`).
     `reload` says what an edit of it needs in the running bot. `unset` is the word an operator writes for
     "without a value" (where the type allows None), `form` says a `pattern` in words.
+
+    `looser` marks a risk limit: "higher" or "lower" says which direction of a number is looser, any other word is the
+    looser value itself ("auto", "true", "false"); to be without a value is the loosest of all.
     """
-    declared = {RELOAD: reload, UNSET: unset, FORM: form}
+    declared = {RELOAD: reload, UNSET: unset, FORM: form, LOOSER: looser}
     about: dict[str, Any] = {name: value for name, value in declared.items() if value is not None}
     if default is ... or not callable(default):
         return Field(default, json_schema_extra=about, **bounds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tradebot.config.base import Table, setting
 from tradebot.config.sections.bot import Bot
 from tradebot.config.sections.budget import Budget
+from tradebot.config.sections.control import Control
 from tradebot.config.sections.drop import Drop
 from tradebot.config.sections.engine import Engine
 from tradebot.config.sections.execution import Execution
@@ -15,8 +16,10 @@ from tradebot.config.sections.intents import Intents
 from tradebot.config.sections.logging import Logging
 from tradebot.config.sections.market import Market
 from tradebot.config.sections.metrics import Metrics
+from tradebot.config.sections.reload import Reload
 from tradebot.config.sections.sessions import Sessions
 from tradebot.config.sections.shutdown import Shutdown
+from tradebot.config.sections.start import Start
 from tradebot.config.sections.state import State
 from tradebot.config.sections.venue import Venue
 
@@ -34,6 +37,9 @@ class Profile(Table):
     intents: Intents = setting(Intents)
     exits: Exits = setting(Exits)
     engine: Engine = setting(Engine)
+    start: Start = setting(Start)
+    reload: Reload = setting(Reload)
+    control: Control = setting(Control)
     state: State = setting(State)
     shutdown: Shutdown = setting(Shutdown)
     sessions: Sessions = setting(Sessions)

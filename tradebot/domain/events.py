@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from tradebot.domain.market import Instrument
 from tradebot.domain.orders import Balance
 
 
@@ -177,10 +178,35 @@ class DeadlineReached(Event, frozen=True):
 
 
 class ProfileApplied(Event, frozen=True):
-    """From here on generation `generation` is in force; `profile` is a `config.profile.Profile`."""
+    """From here on generation `generation` is in force; `profile` is a `config.profile.Profile`.
+
+    `instruments` are the symbols watched from here on, None where they stay as they are.
+    """
 
     generation: int
     profile: Any
+    at_ms: int
+    instruments: tuple[Instrument, ...] | None = None
+
+
+class PauseAsked(Event, frozen=True):
+    """An operator wants nothing bought until resumed; `who` asked."""
+
+    who: str
+    at_ms: int
+
+
+class ResumeAsked(Event, frozen=True):
+    """An operator lets buying go on."""
+
+    who: str
+    at_ms: int
+
+
+class FlattenAsked(Event, frozen=True):
+    """An operator wants to hold nothing: nothing is bought until resumed, every position is sold."""
+
+    who: str
     at_ms: int
 
 

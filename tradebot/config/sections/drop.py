@@ -28,7 +28,7 @@ class Anchor(Table):
 class DropSymbol(Table):
     """What one symbol does differently."""
 
-    threshold_bps: Number = setting(gt=0, lt=10_000)
+    threshold_bps: Number = setting(looser="lower", gt=0, lt=10_000)
     """Drop below the anchor at which this symbol is bought."""
 
 
@@ -38,19 +38,19 @@ class Drop(Table):
     anchor: Anchor = setting(Anchor, reload="rebuild")
     """The price that a drop is measured from."""
 
-    threshold_bps: Number = setting(Decimal(250), gt=0, lt=10_000)
+    threshold_bps: Number = setting(Decimal(250), looser="lower", gt=0, lt=10_000)
     """Drop below the anchor at which a symbol is bought."""
 
-    confirm_s: Seconds = setting(0.0, ge=0, le=3600)
+    confirm_s: Seconds = setting(0.0, looser="lower", ge=0, le=3600)
     """How long the price must stay at or below the trigger before it is bought; 0 buys at once."""
 
-    debounce_s: Seconds = setting(300.0, ge=0, le=86_400)
+    debounce_s: Seconds = setting(300.0, looser="lower", ge=0, le=86_400)
     """Shortest time between two buy intents of a symbol."""
 
-    cooldown_s: Seconds = setting(900.0, ge=0, le=604_800)
+    cooldown_s: Seconds = setting(900.0, looser="lower", ge=0, le=604_800)
     """Wait after a position is closed before its symbol is bought again."""
 
-    rearm: bool = setting(True)
+    rearm: bool = setting(True, looser="false")
     """After a stop loss, form the anchor anew (from prices after the stop) before the next buy."""
 
     symbol: dict[str, DropSymbol] = setting(dict)

@@ -27,5 +27,8 @@ class Engine(Table):
     heartbeat_timeout_s: Seconds = setting(90.0, gt=0, le=86_400)
     """Silence after which a component is reported and a stack dump is written."""
 
+    max_component_failures: int = setting(5, ge=1, le=10_000)
+    """So many failures of one component in a row switch it off by its toggle, until it is switched on again."""
+
     band: bool = setting(True, reload="restart")
     """Skip the full decision while a price stays where no decision can change; off decides on every price."""

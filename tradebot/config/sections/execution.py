@@ -44,10 +44,10 @@ class WaitMs(Table):
 class Execution(Table):
     """How a buy is routed: escalating steps, each with its guard and its wait."""
 
-    max_slippage_bps: Number = setting(Decimal(30), ge=0, le=1000)
+    max_slippage_bps: Number = setting(Decimal(30), looser="higher", ge=0, le=1000)
     """Highest price paid, above the ask at the decision; a step beyond it is skipped."""
 
-    max_spread_bps: Number = setting(Decimal(20), gt=0, le=1000)
+    max_spread_bps: Number = setting(Decimal(20), looser="higher", gt=0, le=1000)
     """Widest spread in which a buy is tried."""
 
     steps: Steps = setting(

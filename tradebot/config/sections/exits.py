@@ -9,10 +9,10 @@ from tradebot.config.sections.execution import Step, Steps
 class Trailing(Table):
     """A stop that follows the highest price since it became active."""
 
-    activate_bps: Number = setting(gt=0, le=100_000)
+    activate_bps: Number = setting(looser="higher", gt=0, le=100_000)
     """Gain over the entry price at which the trailing stop becomes active."""
 
-    distance_bps: Number = setting(gt=0, lt=10_000)
+    distance_bps: Number = setting(looser="higher", gt=0, lt=10_000)
     """Fall from the highest price since then at which the position is sold."""
 
 
@@ -22,13 +22,13 @@ class Exits(Table):
     take_profit_bps: Number | None = setting(Decimal(180), unset="off", gt=0, le=1_000_000)
     """Gain over the entry price at which a position is sold."""
 
-    stop_loss_bps: Number | None = setting(Decimal(400), unset="off", gt=0, lt=10_000)
+    stop_loss_bps: Number | None = setting(Decimal(400), unset="off", looser="higher", gt=0, lt=10_000)
     """Loss below the entry price at which a position is sold."""
 
-    trailing: Trailing | None = setting(None, unset="off")
+    trailing: Trailing | None = setting(None, unset="off", looser="higher")
     """Trailing stop; none unless declared."""
 
-    max_hold_s: Seconds | None = setting(86_400.0, unset="off", gt=0, le=315_360_000)
+    max_hold_s: Seconds | None = setting(86_400.0, unset="off", looser="higher", gt=0, le=315_360_000)
     """Longest time a position is held."""
 
     check_interval_s: Seconds = setting(1.0, gt=0, le=3600)

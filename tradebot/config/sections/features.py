@@ -9,7 +9,7 @@ class Features(Table):
     buying: bool = setting(True)
     """Open new positions; off, drops are still told but nothing is bought."""
 
-    exits: bool = setting(True)
+    exits: bool = setting(True, looser="false")
     """Sell positions by the exit rules; off, nothing is sold and positions stay."""
 
     metrics: bool = setting(True, reload="rebuild")
@@ -26,3 +26,12 @@ class Features(Table):
 
     cycle_time_logging: bool = setting(False)
     """Log every cycle's time; off, only slow cycles are logged."""
+
+    watcher: bool = setting(True, reload="rebuild")
+    """Notice edits of the profile; off, only `tradebot reload` and SIGHUP read it again."""
+
+    control_door: bool = setting(True, reload="rebuild")
+    """Answer `tradebot status`, `reload`, `feature` and the like; off, nobody is answered and only signals are heard."""
+
+    probation: bool = setting(True, looser="false")
+    """Watch the guards after an edit; off, no edit is ever taken back by itself."""

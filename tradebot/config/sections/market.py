@@ -19,7 +19,7 @@ class Market(Table):
     decide_on: Literal["price", "candle_close"] = setting("price", reload="restart")
     """Which prices are decided on: every price on arrival, or only the last price of a candle (candle feeds)."""
 
-    stale_after_s: Seconds = setting(3.0, gt=0, le=3600)
+    stale_after_s: Seconds = setting(3.0, looser="higher", gt=0, le=3600)
     """Age of a symbol's last price from which it is not bought."""
 
     health_check_interval_s: Seconds = setting(60.0, ge=0.1, le=3600)

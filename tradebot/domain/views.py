@@ -1,0 +1,250 @@
+"""What does the outside see of the running bot? Frozen copies, each with its age; told over the control door.
+
+Money, prices and amounts are Decimal and written as text; times are integer milliseconds UTC, `_s` are seconds.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+OutcomeKind = Literal["unchanged", "applied", "pending", "rejected", "refused", "rolled_back", "fatal"]
+
+
+class View(Struct, frozen=True, kw_only=True):
+    """Base of every view."""
+
+
+# -- the profile -----------------------------------------------------------------------------------
+
+
+class FaultView(View, frozen=True):
+    """One fault of a profile; line and column count from 1, 0 where there is no file."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    message: str
+
+
+class ChangeView(View, frozen=True):
+    """One setting that an edit changes, in words: values as TOML, `origin` where the new one stands."""
+
+    key: str
+    old: str
+    new: str
+    origin: str
+    reload: Literal["live", "rebuild", "restart"]
+    looser: bool
+    effect: str = ""
+
+
+class OutcomeView(View, frozen=True):
+    """What became of an edit, a confirmation, a toggle or a rollback. `lines` say all of it for people."""
+
+    outcome: OutcomeKind
+    generation: int
+    previous: int = 0
+    lines: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    faults: tuple[FaultView, ...] = ()
+    changes: tuple[ChangeView, ...] = ()
+    plan: tuple[str, ...] = ()
+    took_ms: float = 0.0
+
+
+class PendingView(View, frozen=True):
+    """An edit that waits for its confirmation."""
+
+    since_ms: int
+    who: str
+    reason: str
+    changes: tuple[ChangeView, ...]
+    plan: tuple[str, ...]
+
+
+class ProbationView(View, frozen=True):
+    """The watch over the generation in force: until when, and each guard's value against its limit, in words."""
+
+    until_ms: int
+    falls_back_to: int
+    guards: tuple[str, ...]
+
+
+class SwitchView(View, frozen=True):
+    """One toggle: `on` is what is in force, `profile` what the profile says, `override` who set it otherwise."""
+
+    feature: str
+    on: bool
+    profile: bool
+    override: str = ""
+    why: str = ""
+    since_ms: int = 0
+    sentence: str = ""
+
+
+class ProfileView(View, frozen=True):
+    """Which version of the profile is in force, and what happened to the last edit."""
+
+    path: str
+    generation: int
+    since_ms: int
+    cause: str
+    who: str
+    digest: str
+    pinned: bool = False
+    last_reload: OutcomeView | None = None
+    last_reload_ms: int = 0
+    pending: PendingView | None = None
+    probation: ProbationView | None = None
+    overrides: tuple[SwitchView, ...] = ()
+    note: str = ""
+
+
+class GenerationView(View, frozen=True):
+    """One generation in the history."""
+
+    number: int
+    at_ms: int
+    cause: str
+    who: str
+    state: str
+    in_force: bool
+    changes: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    reason: str = ""
+    previous: int = 0
+
+
+# -- the trading -------------------------------------------------------------------------------------
+
+
+class DropView(View, frozen=True):
+    """One symbol: its price, its anchor and how far below it is. `gate` is what a buy was last stopped by."""
+
+    symbol: str
+    bid: float
+    ask: float
+    last: float
+    anchor: float
+    drop_bps: float
+    threshold_bps: float
+    spread_bps: float
+    age_s: float | None
+    warm_in_s: float
+    stale: bool
+    gate: str = ""
+
+
+class PositionView(View, frozen=True):
+    """One position; `stop` and `target` are the prices at which it is sold, 0 where there is none."""
+
+    symbol: str
+    amount: Decimal
+    entry_price: Decimal
+    bid: float
+    cost: Decimal
+    worth: Decimal
+    gain_bps: float
+    stop: float
+    target: float
+    opened_ms: int
+    lots: int
+
+
+class IntentView(View, frozen=True):
+    """One buy or exit under way."""
+
+    intent_id: int
+    symbol: str
+    side: str
+    reason: str
+    state: str
+    step: int
+    steps: int
+    filled: Decimal
+    age_s: float
+    generation: int
+    order: str = ""
+
+
+class OrderView(View, frozen=True):
+    """One own order that is not known to be over."""
+
+    client_id: str
+    symbol: str
+    side: str
+    type: str
+    tif: str
+    state: str
+    price: Decimal
+    amount: Decimal
+    filled: Decimal
+    age_s: float
+    generation: int
+
+
+class ComponentView(View, frozen=True):
+    """One part with a life of its own."""
+
+    name: str
+    state: Literal["running", "off", "failed", "silent"]
+    failures: int = 0
+    detail: str = ""
+
+
+class StatusView(View, frozen=True):
+    """The run at one moment; `pnl` is realised since the start, `held` what positions are worth at their bids."""
+
+    at_ms: int
+    run: str
+    instance: str
+    profile: ProfileView
+    synthetic: bool
+    venue: str
+    quote: str
+    up_s: float
+    trading: bool
+    buying: bool
+    exits: bool
+    paused: str
+    flattening: tuple[str, ...]
+    stopping: str
+    symbols: int
+    stale: int
+    warming: int
+    positions: int
+    intents: int
+    orders: int
+    unknown_orders: int
+    fills: int
+    trades: int
+    pnl: Decimal
+    cash: Decimal
+    held: Decimal
+    errors: int
+    warnings: int
+    age_s: float | None
+    seq: int
+    session: str
+
+
+class Snapshot(View, frozen=True):
+    """Everything that is shown of the run at one moment."""
+
+    status: StatusView
+    drops: tuple[DropView, ...]
+    positions: tuple[PositionView, ...]
+    intents: tuple[IntentView, ...]
+    orders: tuple[OrderView, ...]
+    features: tuple[SwitchView, ...]
+    components: tuple[ComponentView, ...]
+
+
+class Done(View, frozen=True):
+    """What a request that has no other answer did, in one line."""
+
+    text: str
