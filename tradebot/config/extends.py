@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 
@@ -24,6 +25,39 @@ class ProfileFile(Struct, frozen=True):
 
     path: str
     source: bytes
+
+
+class Shelf(Protocol):
+    """Where the files of a profile are read from."""
+
+    def content(self, path: str) -> bytes | str:
+        """Return a file's content, or why it cannot be had."""
+        ...
+
+    def same(self, path: str) -> str:
+        """Return a name that every way to the same file has in common."""
+        ...
+
+
+class Disk:
+    """The files as they are on the disk now."""
+
+    def content(self, path: str) -> bytes | str:
+        """Return a file's content, or why it cannot be had, with a hint at the one that may be meant."""
+        try:
+            with open(path, "rb", opener=_without_waiting) as file:
+                mode = os.fstat(file.fileno()).st_mode
+                return file.read() if stat.S_ISREG(mode) else f"{path} is no file, but a pipe or a device"
+        except FileNotFoundError:
+            return f"there is no file {path}{_near(path, os.path.dirname(path), by_name=False)}"
+        except IsADirectoryError:
+            return f"{path} is a folder"
+        except OSError as error:
+            return f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
+
+    def same(self, path: str) -> str:
+        """Return the real path: links are followed."""
+        return os.path.realpath(path)
 
 
 class Sources(Struct):
@@ -58,34 +92,54 @@ def resolve(name_or_path: str) -> str:
 
 def gather(name_or_path: str) -> Sources:
     """Read a profile and everything it extends; raises `ProfileInvalid` only where the profile itself is not there."""
-    path = resolve(name_or_path)
+    return walked(resolve(name_or_path), Disk())
+
+
+def walked(path: str, shelf: Shelf, parse: Callable[[str, bytes], Read | Fault] = read) -> Sources:
+    """Read the profile at `path` and everything it extends from `shelf`.
+
+    Raises `ProfileInvalid` only where the profile itself is not there.
+    """
     sources = Sources(path)
-    gathering = _Gathering(sources)
-    source = _bytes(path)
+    source = shelf.content(path)
     if isinstance(source, str):
         raise ProfileInvalid([Fault(path, 0, 0, "", source)])
-    gathering.add(path, source, ())
+    _Gathering(sources, shelf, parse).add(path, source, ())
     return sources
 
 
 class _Gathering:
     """One walk along `extends`, lowest files first; a file that is reached twice is laid once, at its lowest place."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, shelf: Shelf, parse: Callable[[str, bytes], Read | Fault]) -> None:
         self._sources = sources
+        self._shelf = shelf
+        self._parse = parse
         self._laid: set[str] = set()
 
     def add(self, path: str, source: bytes, chain: tuple[str, ...]) -> None:
-        if os.path.realpath(path) in self._laid:
+        if self._shelf.same(path) in self._laid:
+            self._name_again(path)
             return
-        self._laid.add(os.path.realpath(path))
-        parsed = read(path, source)
+        self._laid.add(self._shelf.same(path))
+        parsed = self._parse(path, source)
         if isinstance(parsed, Fault):
             self._fault(parsed)
             return
         for place, mark in self._extended(parsed):
             self._extend(path, place, mark, (*chain, path))
         self._lay(parsed)
+
+    def _name_again(self, path: str) -> None:
+        """Keep a file that was laid under its other name too, right behind: whoever reads the files again needs it."""
+        files = self._sources.files
+        if any(file.path == path for file in files):
+            return
+        same = self._shelf.same(path)
+        places = [index for index, file in enumerate(files) if self._shelf.same(file.path) == same]
+        if places:  # none where the file has a fault
+            behind = places[-1] + 1
+            self._sources.files = (*files[:behind], ProfileFile(path, files[places[-1]].source), *files[behind:])
 
     def _fault(self, fault: Fault) -> None:
         if fault not in self._sources.faults:
@@ -110,13 +164,13 @@ class _Gathering:
 
     def _extend(self, by: str, name: str, mark: Mark, chain: tuple[str, ...]) -> None:
         path = os.path.normpath(os.path.join(os.path.dirname(by), name))
-        known = [os.path.realpath(other) for other in chain]
+        known = [self._shelf.same(other) for other in chain]
         message: str | bytes
-        if os.path.realpath(path) in known:
-            ring = [*chain[known.index(os.path.realpath(path)) :], path]
+        if self._shelf.same(path) in known:
+            ring = [*chain[known.index(self._shelf.same(path)) :], path]
             message = f"goes in a circle: {' -> '.join(map(os.path.basename, ring))}"
         else:
-            message = _bytes(path)
+            message = self._shelf.content(path)
         if isinstance(message, bytes):
             self.add(path, message, chain)
         else:
@@ -135,20 +189,6 @@ class _Gathering:
         overlay(sources.origins, sources.tree, own, origin)
         sources.tree = merged(sources.tree, own)
         sources.files = (*sources.files, ProfileFile(parsed.path, parsed.source))
-
-
-def _bytes(path: str) -> bytes | str:
-    """Return a file's content, or why it cannot be had."""
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            mode = os.fstat(file.fileno()).st_mode
-            return file.read() if stat.S_ISREG(mode) else f"{path} is no file, but a pipe or a device"
-    except FileNotFoundError:
-        return f"there is no file {path}{_near(path, os.path.dirname(path), by_name=False)}"
-    except IsADirectoryError:
-        return f"{path} is a folder"
-    except OSError as error:
-        return f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -1,5 +1,5 @@
-"""Which profile is in force? Files, what they extend and the environment, merged and validated. Asked at start-up,
-by every reload and by `validate`: the same code for all three.
+"""Which profile is in force? Files, what they extend, the environment and overridden toggles, merged and validated.
+Asked at start-up, by every reload and by `validate`: the same code for all three.
 """
 
 from __future__ import annotations
@@ -7,7 +7,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from difflib import get_close_matches
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
@@ -17,11 +19,15 @@ from tradebot.config.breach import Breach
 from tradebot.config.env import Override, nested, overrides
 from tradebot.config.extends import ProfileFile, Sources, gather
 from tradebot.config.faults import Fault, Path, ProfileInvalid, dotted
+from tradebot.config.kept import digest_of, gather_kept
 from tradebot.config.leaves import leaves
-from tradebot.config.merge import Origin, Origins, at, holds, merged, overlay
+from tradebot.config.merge import OVERRIDE, Origin, Origins, at, holds, merged, overlay
 from tradebot.config.profile import Profile
 from tradebot.config.rules import breaches
+from tradebot.config.sections.features import Features
 from tradebot.config.wording import Complaint, complaints
+
+FEATURES = "features"
 
 
 class Loaded(Struct, frozen=True):
@@ -37,16 +43,32 @@ class Loaded(Struct, frozen=True):
     files: tuple[ProfileFile, ...]
     origins: dict[str, Origin]
 
+    @property
+    def digest(self) -> str:
+        """Identity of the text: of the files, not of the environment and the toggles laid over them."""
+        return digest_of(self.files)
 
-def load_profile(name_or_path: str, environ: Mapping[str, str] = os.environ) -> Loaded:
+
+def load_profile(
+    name_or_path: str,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    switches: Mapping[str, bool] = MappingProxyType({}),
+    stored: Sequence[ProfileFile] = (),
+) -> Loaded:
     """Load a profile, by its path or by its name in `profiles/` (with or without `.toml`).
 
-    Raises `ProfileInvalid` with every fault of every file and variable.
+    `switches` are toggles by name, laid over everything else. With `stored` (the profile last) the files are taken
+    from there, and neither the disk nor `name_or_path` is looked at.
+
+    Raises `ProfileInvalid` with every fault of every file, variable and toggle.
     """
-    sources = gather(name_or_path)
-    tree, origins, faults = _with_variables(sources, environ)
+    sources = gather_kept(stored) if stored else gather(name_or_path)
+    tree, origins, faults = with_variables(sources, environ)
+    tree, unknown = _with_switches(tree, origins, switches, len(sources.files) + 1)
     profile, found = _validated(tree, readable=not sources.faults)
-    faults = [*sources.faults, *faults, *(_placed(keys, message, origins, sources) for keys, message in found)]
+    placed = (_placed(keys, message, origins, sources) for keys, message in found)
+    faults = [*sources.faults, *faults, *unknown, *placed]
     if faults:
         raise ProfileInvalid(_in_order(faults, sources))
     by_key = {dotted(path): origins.get(path, Origin()) for path, _ in leaves(profile)}
@@ -54,8 +76,8 @@ def load_profile(name_or_path: str, environ: Mapping[str, str] = os.environ) -> 
     return Loaded(profile, sources.path, name, sources.files, by_key)
 
 
-def _with_variables(sources: Sources, environ: Mapping[str, str]) -> tuple[dict[str, Any], Origins, list[Fault]]:
-    """Return the files' tree with the environment laid over it."""
+def with_variables(sources: Sources, environ: Mapping[str, str]) -> tuple[dict[str, Any], Origins, list[Fault]]:
+    """Return the files' tree with the environment laid over it, its origins, and the variables' faults."""
     tree, origins = sources.tree, dict(sources.origins)
     found, faults = overrides(environ)
     for override in found:
@@ -70,6 +92,25 @@ def _origin(override: Override, origins: Origins, rank: int, path: Path) -> Orig
     variable = Origin(variable=override.variable, rank=rank)
     inside = path[: len(override.path)] == override.path
     return variable if inside else origins.get(path, variable)
+
+
+def _with_switches(
+    tree: dict[str, Any], origins: Origins, switches: Mapping[str, bool], rank: int
+) -> tuple[dict[str, Any], list[Fault]]:
+    """Return `tree` with the toggles laid over it, and the faults of names that are none; enter their origins."""
+    faults: list[Fault] = []
+    for name, on in switches.items():
+        path = (FEATURES, name)
+        if name not in Features.model_fields:
+            near = get_close_matches(name, Features.model_fields, 1, 0.6)
+            hint = f"; did you mean {near[0]}?" if near else f"; the toggles are {', '.join(Features.model_fields)}"
+            faults.append(Fault(OVERRIDE, 0, 0, dotted(path), f"names no toggle{hint}"))
+            continue
+        if not isinstance(tree.get(FEATURES, {}), dict):
+            continue  # the table itself is refused
+        tree = merged(tree, {FEATURES: {name: on}})
+        origins[path] = Origin(rank=rank, switch=name)
+    return tree, faults
 
 
 def _validated(tree: dict[str, Any], readable: bool) -> tuple[Profile, list[tuple[Sequence[Path], str]]]:
@@ -126,7 +167,7 @@ def _placed(keys: Sequence[Path], message: str, origins: Origins, sources: Sourc
     else:
         above = [keys[0][:length] for length in range(len(keys[0]) - 1, 0, -1)]
         place = next((origins[path] for path in above if path in origins), Origin(sources.path, 1, 1))
-    file = f"${place.variable}" if place.variable else place.file
+    file = str(place) if place.variable or place.switch else place.file
     return Fault(file, place.line, place.column, dotted(keys[0]), message)
 
 

@@ -9,9 +9,12 @@ from msgspec import Struct
 
 from tradebot.config.faults import Path
 
+OVERRIDE = "feature override"
+"""Names the place of a toggle that was set by hand, or by the bot itself, over whatever the profile says."""
+
 
 class Origin(Struct, frozen=True):
-    """Where a value comes from: a file, an environment variable, or the default (then `file` and `variable` are "").
+    """Where a value comes from: a file, an environment variable, a toggle's override, or (all "") the default.
 
     `line` and `column` count from 1; both are 0 outside a file. `rank` grows with the authority of the source.
     """
@@ -21,8 +24,11 @@ class Origin(Struct, frozen=True):
     column: int = 0
     variable: str = ""
     rank: int = -1
+    switch: str = ""
 
     def __str__(self) -> str:
+        if self.switch:
+            return OVERRIDE
         if self.variable:
             return f"${self.variable}"
         return f"{self.file}:{self.line}" if self.file else "default"

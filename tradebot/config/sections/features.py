@@ -31,7 +31,7 @@ class Features(Table):
     """Notice edits of the profile; off, only `tradebot reload` and SIGHUP read it again."""
 
     control_door: bool = setting(True, reload="rebuild")
-    """Answer `tradebot status`, `reload`, `feature` and the like; off, nobody is answered and only signals are heard."""
+    """Answer `tradebot status`, `reload`, `feature` and the like; off, nobody is answered, only signals are heard."""
 
     probation: bool = setting(True, looser="false")
     """Watch the guards after an edit; off, no edit is ever taken back by itself."""
