@@ -82,12 +82,20 @@ class Checkpoints:
         self._todo: list[str] = []
         self._windows: list[tuple[str, bytes]] = []
         self._wait_ms = 0
+        self._begun_ms = now_ms
         self._due_ms = now_ms + self._interval_ms
 
     @property
     def next_due_ms(self) -> int:
         """Return the time of the next step."""
         return self._due_ms
+
+    def retune(self, interval_s: float, slice_ms: float) -> None:
+        """Take a picture every `interval_s` from here on, the wait under way included, in slices of `slice_ms`."""
+        self._interval_ms = round(interval_s * 1000)
+        self._slice_ns = slice_ms * 1e6
+        if self._core is None:
+            self._due_ms = self._begun_ms + self._interval_ms
 
     def run(self, now_ms: int) -> Event | None:
         """Take the core, or the next slice of the windows, or hand over what is complete and durable."""
@@ -98,6 +106,7 @@ class Checkpoints:
 
     def _step(self, now_ms: int) -> None:
         if self._core is None:
+            self._begun_ms = now_ms
             self._due_ms = now_ms + self._interval_ms  # should the picture fail, the next one is tried then
             core = self._engine.core_picture()
             self._seq = self._journal.last_seq
@@ -116,6 +125,7 @@ class Checkpoints:
             self._due_ms = now_ms + self._wait_ms
         else:
             core, self._core = self._core, None
+            self._begun_ms = now_ms
             self._due_ms = now_ms + self._interval_ms
             self._submit(core, self._windows)
 

@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
-from tradebot.ports import Log
+from tradebot.ports import Component, Log
+from tradebot.runtime.failures import NO_FAILURES, Failures
+from tradebot.runtime.pace import Pace
 
 T = TypeVar("T")
 
@@ -51,6 +53,20 @@ async def in_thread(name: str, work: Callable[[], T]) -> T:
     finally:
         if future.done() and not future.cancelled():
             thread.join()  # it has told all it had to tell: nobody who looks for threads meets it any more
+
+
+async def stop_within(part: Component, limit_s: float) -> None:
+    """Stop `part`; raises TimeoutError naming it when it has not stopped after `limit_s`, or what stopping raises."""
+    task = asyncio.create_task(part.stop(), name=f"tradebot-{part.name}-stop")
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, even if nobody waits
+    try:
+        await asyncio.wait({task}, timeout=limit_s)
+    finally:
+        if not task.done():
+            task.cancel()  # not awaited: one that ignores it must not hold up the rest
+    if not task.done():
+        raise TimeoutError(f"{part.name} did not stop within {limit_s:g} s")
+    task.result()
 
 
 class NullPart:
@@ -132,11 +148,19 @@ class ClosePart:
 class ThreadPart:
     """Something done every `interval_s` in a thread of its own, so that a slow disk or peer delays nobody else.
 
-    An error is logged as `event_type` and the next turn is tried as usual.
+    A turn that raises is logged as `event_type`; like one that returns False it is a failure, told to `failures`, and
+    the next turn is tried as usual.
     """
 
     def __init__(
-        self, name: str, work: Callable[[], object], interval_s: float, stop_timeout_s: float, log: Log, event_type: str
+        self,
+        name: str,
+        work: Callable[[], object],
+        interval_s: float,
+        stop_timeout_s: float,
+        log: Log,
+        event_type: str,
+        failures: Failures = NO_FAILURES,
     ) -> None:
         self.name = name
         self._work = work
@@ -144,7 +168,8 @@ class ThreadPart:
         self._stop_timeout_s = stop_timeout_s
         self._log = log
         self._event_type = event_type
-        self._stop = threading.Event()
+        self._failures = failures
+        self._pace = Pace(interval_s)
         self._thread: threading.Thread | None = None
         self.turns = 0
         """How many turns have ended."""
@@ -153,8 +178,9 @@ class ThreadPart:
 
     async def start(self) -> None:
         """Begin the thread; the first turn comes after one interval."""
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._run, name=f"tradebot-{self.name}", daemon=True)
+        self._pace = pace = Pace(self._interval_s)  # its own: a thread that outlived its stop has ended its own, too
+        name = f"tradebot-{self.name}"
+        self._thread = threading.Thread(target=self._run, args=(pace,), name=name, daemon=True)
         self._thread.start()
 
     async def stop(self) -> None:
@@ -162,17 +188,28 @@ class ThreadPart:
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        self._stop.set()
+        self._pace.end()
         await in_thread(f"tradebot-{self.name}-join", lambda: thread.join(self._stop_timeout_s))
         if thread.is_alive():
             raise TimeoutError(f"thread {thread.name} did not end within {self._stop_timeout_s:g} s")
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._interval_s):
+    def retune(self, interval_s: float) -> None:
+        """Take a turn every `interval_s` from here on; a wait under way is measured anew."""
+        self._interval_s = interval_s
+        self._pace.retune(interval_s)
+
+    def _run(self, pace: Pace) -> None:
+        while pace.wait():
             self.working = True
             try:
-                self._work()
+                done = self._work()
             except Exception as error:  # noqa: BLE001 - the supervision border of this thread: told, and tried again
                 self._log.emit("system", "ERROR", self._event_type, f"{self.name}: {type(error).__name__}: {error}")
+                self._failures.failed(self.name, error)
+            else:
+                if done is False:
+                    self._failures.failed(self.name, f"{self.name} did not do its work")
+                else:
+                    self._failures.well(self.name)
             self.turns += 1
             self.working = False

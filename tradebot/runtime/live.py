@@ -21,6 +21,7 @@ from tradebot.runtime.account import TimedVenue
 from tradebot.runtime.coordinator import trace
 from tradebot.runtime.cycle_log import NO_CYCLE_TIMES, CycleLog
 from tradebot.runtime.dispatch import Dispatch, StateSuspect
+from tradebot.runtime.failures import NO_FAILURES, Failures
 from tradebot.runtime.meter import Meter
 
 P = ParamSpec("P")
@@ -60,6 +61,7 @@ class LiveShell:
         meter: Meter,
         *,
         cycle_log: CycleLog = NO_CYCLE_TIMES,
+        failures: Failures = NO_FAILURES,
     ) -> None:
         self._dispatch = dispatch
         self._venue = venue
@@ -68,6 +70,7 @@ class LiveShell:
         self._log = log
         self._meter = meter
         self._cycle_log = cycle_log
+        self._failures = failures
         self._chores: list[Chore] = []
         self._queue: deque[Event] = deque()
         self._newest: dict[str, QuoteSeen] = {}
@@ -93,6 +96,20 @@ class LiveShell:
     def add_chore(self, chore: Chore) -> None:
         """Run `chore` at its times from here on."""
         self._chores.append(chore)
+
+    def replace_chore(self, old: Chore, new: Chore) -> None:
+        """Run `new` in the place of `old` from here on. Raises ValueError where `old` is no chore of this loop."""
+        self._chores[self._chores.index(old)] = new
+        self.wake()
+
+    def retune(self, limits: Limits) -> None:
+        """Keep these limits from here on; the wait under way ends."""
+        self._limits = limits
+        self.wake()
+
+    def log_cycles(self, cycle_log: CycleLog) -> None:
+        """Tell `cycle_log` of every cycle from here on."""
+        self._cycle_log = cycle_log
 
     def publish(self, event: Event) -> None:
         """Take an event of the feed. A feed that runs ahead of the loop works the queue off itself."""
@@ -138,6 +155,7 @@ class LiveShell:
         self._log.emit(
             "system", "ERROR", "ENGINE_LOOP_ERROR", text, source=source, in_a_row=count, traceback=trace(error)
         )
+        self._failures.failed(source, error)
         if count >= self._limits.max_consecutive_errors:
             tired = TooManyErrors(f"{count} errors in a row, the last one {text}")
             tired.__cause__ = error
@@ -145,8 +163,8 @@ class LiveShell:
 
     def well(self, source: str) -> None:
         """Note that `source` works: its errors are no longer in a row."""
-        if self._faults:
-            self._faults.pop(source, None)
+        if self._faults and self._faults.pop(source, 0):
+            self._failures.well(source)
 
     def fail(self, error: Exception) -> None:
         """End the loop because of `error`."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tradebot.ports import Clock, Log
 from tradebot.runtime.meter import Meter
+from tradebot.runtime.pace import Pace
 from tradebot.runtime.stackdump import write_stackdump
 
 Sign = Callable[[], int]
@@ -45,30 +46,40 @@ class Watchdog:
         self._dump = dump
         self._meter = meter
         self._watched: dict[str, _Watched] = {}
-        self._stop = threading.Event()
+        self._pace = Pace(interval_s)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def watch(self, name: str, sign: Sign, busy: Busy = lambda: True) -> None:
-        """Ask `sign` from here on, and whether the part is `busy`; before the start."""
-        self._watched[name] = _Watched(sign, busy, sign(), self._clock.now_ms())
+        """Ask `sign` from here on, and whether the part is `busy`."""
+        watched = _Watched(sign, busy, sign(), self._clock.now_ms())
+        self._watched = {**self._watched, name: watched}  # anew: the thread may be going through it
+
+    def unwatch(self, name: str) -> None:
+        """Ask nothing of `name` any more; one that is not watched is no error."""
+        self._watched = {other: watched for other, watched in self._watched.items() if other != name}
+
+    def retune(self, interval_s: float, timeout_s: float) -> None:
+        """Look every `interval_s` from here on, a wait under way included, and report a silence of `timeout_s`."""
+        self._interval_s, self._timeout_s = interval_s, timeout_s
+        self._pace.retune(interval_s)
 
     async def start(self) -> None:
         """Begin the thread."""
         self._loop = asyncio.get_running_loop()
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._run, name="tradebot-watchdog", daemon=True)
+        self._pace = pace = Pace(self._interval_s)
+        self._thread = threading.Thread(target=self._run, args=(pace,), name="tradebot-watchdog", daemon=True)
         self._thread.start()
 
     async def stop(self) -> None:
         """End the thread."""
         thread, self._thread = self._thread, None
         if thread is not None:
-            self._stop.set()
+            self._pace.end()
             thread.join(self._timeout_s)
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._interval_s):
+    def _run(self, pace: Pace) -> None:
+        while pace.wait():
             self.look(self._clock.now_ms())
 
     def look(self, now_ms: int) -> None:
