@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from msgspec import Struct
 from pydantic.fields import FieldInfo
 
-from tradebot.config.base import FORM, RELOAD, UNSET, Table, extra
+from tradebot.config.base import FORM, LOOSER, RELOAD, UNSET, ReloadClass, Table, extra
 from tradebot.config.faults import Path
 from tradebot.config.profile import Profile
 
@@ -45,12 +45,15 @@ _UNITS = {
 
 
 class Setting(Struct, frozen=True):
-    """What is declared about one setting or table. `default` is None where there is none or where it is unset."""
+    """What is declared about one setting or table. `default` is None where there is none or where it is unset.
+
+    `looser` is "" where it is no risk limit, else the direction ("higher", "lower") or the value that is looser.
+    """
 
     name: str
     kind: Kind
     sentence: str
-    reload: str
+    reload: ReloadClass
     required: bool
     default: Any
     choices: tuple[str, ...] = ()
@@ -63,6 +66,7 @@ class Setting(Struct, frozen=True):
     pattern: str | None = None
     form: str | None = None
     unset: str | None = None
+    looser: str = ""
     unit: str = ""
     table: type[Table] | None = None
 
@@ -182,16 +186,22 @@ def _setting(name: str, field: FieldInfo, owner: type[Table]) -> Setting:
         name=name,
         kind=kind,
         sentence=(field.description or (table.__doc__ if table else "") or "").replace("\n", " ").strip(),
-        reload=extra(field, RELOAD) or "live",
+        reload=_reload(field),
         required=field.is_required(),
         default=None if field.is_required() else field.get_default(call_default_factory=True, validated_data={}),
         choices=choices,
         form=extra(field, FORM),
         unset=extra(field, UNSET),
+        looser=extra(field, LOOSER) or "",
         unit=_unit(name, owner) if table is None else "",
         table=table,
         **limits,
     )
+
+
+def _reload(field: FieldInfo) -> ReloadClass:
+    declared = extra(field, RELOAD)
+    return next((each for each in get_args(ReloadClass) if each == declared), "live")
 
 
 def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...], type[Table] | None]:
