@@ -61,6 +61,11 @@ class Home:
         """The paper account's file."""
         return self.folder / "account.sqlite"
 
+    @property
+    def profiles(self) -> Path:
+        """The profile history's file."""
+        return self.folder / "profiles.sqlite"
+
     def close(self) -> None:
         """Give the lock back; harmless when called twice."""
         lock, self._lock = self._lock, None
