@@ -203,10 +203,17 @@ def _near(path: str, folder: str, *, by_name: bool = True) -> str:
     """
     known: dict[str, str] = {}
     for place in dict.fromkeys((folder or os.curdir, FOLDER)):
-        if os.path.isdir(place):
-            way = "" if by_name else os.path.relpath(place, folder or os.curdir)
-            for name in sorted(os.listdir(place)):
-                if name.endswith(SUFFIX):
-                    known.setdefault(name.removesuffix(SUFFIX), os.path.normpath(os.path.join(way, name)))
+        way = "" if by_name else os.path.relpath(place, folder or os.curdir)
+        for name in _listed(place):
+            if name.endswith(SUFFIX):
+                known.setdefault(name.removesuffix(SUFFIX), os.path.normpath(os.path.join(way, name)))
     near = get_close_matches(os.path.basename(path).removesuffix(SUFFIX), list(known), 1, 0.6)
     return f"; did you mean {known[near[0]]}?" if near else ""
+
+
+def _listed(folder: str) -> list[str]:
+    """Return the names in a folder; none where it may not be looked into: a hint is no reason to fail."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
