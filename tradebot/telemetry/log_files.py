@@ -17,6 +17,7 @@ class SplitFiles:
     split = True
 
     def __init__(self, stamp: str) -> None:
+        self.stamp = stamp
         self.names: dict[Stream, str] = {
             "events": f"events_{stamp}.jsonl",
             "system": f"system_{stamp}.jsonl",
@@ -31,6 +32,7 @@ class OneFile:
     split = False
 
     def __init__(self, stamp: str) -> None:
+        self.stamp = stamp
         one = f"system_{stamp}.jsonl"
         self.names: dict[Stream, str] = {"events": one, "system": one, "engine": one, "orders": one}
 
@@ -46,6 +48,14 @@ class LogFile:
         self._number = 0
         self.rotations = 0
         self._opened_once = False
+
+    def keep_within(self, max_bytes: int) -> None:
+        """Close the file at this size from its next write on."""
+        self._max_bytes = max_bytes
+
+    def prove(self) -> None:
+        """Open the file, made if it is not there. Raises OSError."""
+        self._ensure_open()
 
     def write(self, data: bytes) -> bool:
         """Append whole lines; return whether the file had vanished and was made anew. Raises OSError, nothing written.
@@ -71,6 +81,13 @@ class LogFile:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+
+    def leave(self) -> None:
+        """Close the file, and remove it where nothing was ever written to it. Raises OSError."""
+        empty = self._handle >= 0 and self._is_ours() and not os.fstat(self._handle).st_size
+        self.close()
+        if empty:
+            self.path.unlink()
 
     def _ensure_open(self) -> bool:
         if self._handle >= 0 and self._is_ours():

@@ -8,20 +8,73 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from tradebot.config.sections.logging import Logging
 from tradebot.domain.errors import CannotStart
 from tradebot.domain.facts import Level, Stream
 from tradebot.telemetry.console import Console
-from tradebot.telemetry.log_files import OneFile, SplitFiles
-from tradebot.telemetry.log_writer import LogWriter, complain
+from tradebot.telemetry.log_files import LogFile, OneFile, SplitFiles
+from tradebot.telemetry.log_writer import LogWriter, Tell, complain, largest
 from tradebot.telemetry.records import KEPT_FROM, LEVELS, Record, Render, encode_line, iso_ms
 from tradebot.telemetry.redaction import Redactor
 
 _BATCH = 1000  # records formatted between two writes
 
 _STOP = None
+
+_WAIT_S = 60.0  # longest wait for the listener's thread to take a change up, where no deadline is nearer
+
+
+class StagedLogs:
+    """Another way to write the logs, its files open: `commit` swaps it in between two records, `revert` swaps back.
+
+    All but `wait` is called from one thread.
+    """
+
+    def __init__(self, pipeline: LogPipeline, before: Written, after: Written, opened: dict[str, LogFile]) -> None:
+        self._pipeline = pipeline
+        self._before = before
+        self._after = after
+        self._opened = opened
+        self._changes: list[_Change] = []
+
+    def commit(self) -> None:
+        """Write every record told from here on in the new way; those told before are still written in the old one."""
+        self._swap(self._after, self._opened)
+
+    def revert(self) -> None:
+        """Write every record told from here on in the old way again; does nothing where nothing was swapped."""
+        if self._changes:
+            self._swap(self._before, {})
+
+    def wait(self, timeout_s: float = _WAIT_S) -> bool:
+        """Wait until the log's thread has taken up every swap; return whether it did in time. From any thread."""
+        return all(change.done.wait(timeout_s) for change in self._changes)
+
+    def discard(self) -> None:
+        """Close what was opened and never swapped in; a file made for it is removed. Raises OSError."""
+        if not self._changes:
+            for file in self._opened.values():
+                file.leave()
+
+    def _swap(self, to: Written, opened: dict[str, LogFile]) -> None:
+        change = _Change(*to, opened, Event())
+        if self._pipeline.swap(change):
+            self._changes.append(change)
+
+
+class _Change(NamedTuple):
+    """A new way of writing, on its way through the queue."""
+
+    settings: Logging
+    files: SplitFiles | OneFile
+    opened: dict[str, LogFile]
+    done: Event
+
+
+Written = tuple[Logging, SplitFiles | OneFile]
+"""How records are written: by which settings, to which files."""
 
 
 class LogPipeline:
@@ -41,12 +94,13 @@ class LogPipeline:
         """`folder` is the session's `logs/`; `clock` gives milliseconds UTC."""
         self._folder = folder
         self._files = files
+        self._settings = settings
         self._clock = clock
         self._limit = settings.queue_limit
         self._rank = LEVELS[settings.level]
         self._redactor = Redactor()
         self._writer = LogWriter(folder, files, settings, self._redactor, console, clock)
-        self._queue: SimpleQueue[Record | Event | None] = SimpleQueue()
+        self._queue: SimpleQueue[Record | Event | _Change | None] = SimpleQueue()
         self._lock = Lock()
         self._stopping = False
         self._give_up = Event()
@@ -68,12 +122,7 @@ class LogPipeline:
             queue_limit=self._limit,
             folder=str(self._folder),
         )
-        if self._files.split:
-            self.emit(
-                "system", "INFO", "LOGGING_SPLIT_ENABLED", "Logs are split by purpose", files=dict(self._files.names)
-            )
-        else:
-            self.emit("system", "INFO", "LOGGING_SPLIT_DISABLED", "Every record goes to one system file")
+        self._tell_split()
         try:
             self._thread.start()
         except RuntimeError as error:
@@ -106,6 +155,42 @@ class LogPipeline:
         self._thread.join(self._retry_s)
         return not self._thread.is_alive() and not self._writer.failing
 
+    def stage(self, settings: Logging, files: SplitFiles | OneFile) -> StagedLogs:
+        """Open the files that `settings` and `files` need beside those in use. Raises OSError; nothing is left then.
+
+        It is swapped in, with all that is in force of `settings`, by its `commit`; the level is `set_level`'s.
+        """
+        opened: dict[str, LogFile] = {}
+        try:
+            for name in sorted(set(files.names.values()) - set(self._files.names.values())):
+                opened[name] = LogFile(self._folder / name, largest(settings, files))
+                opened[name].prove()
+        except OSError:
+            for file in opened.values():
+                file.leave()
+            raise
+        return StagedLogs(self, (self._settings, self._files), (settings, files), opened)
+
+    def swap(self, change: _Change) -> bool:
+        """Let the log's thread take `change` up between two records; return False where the log is ending."""
+        with self._lock:
+            if self._stopping:
+                return False
+            self._limit, self._retry_s = change.settings.queue_limit, change.settings.retry_s
+            split, self._settings, self._files = self._files.split, change.settings, change.files
+            self._queue.put(change)
+        if self._files.split is not split:
+            self._tell_split()
+        return True
+
+    def listen(self, tell: Tell) -> Callable[[], None]:
+        """Hand every record written from here on to `tell` as one redacted line of JSON; return what ends it.
+
+        `tell` is called in the log's thread and must not block; where it raises it hears no more, which is told.
+        """
+        one = self._writer.listen(tell)
+        return lambda: self._writer.unlisten(one)
+
     def set_level(self, level: Level) -> None:
         """Write records from `level` on, from now."""
         self._rank = LEVELS[level]
@@ -134,6 +219,11 @@ class LogPipeline:
         """
         if LEVELS[level] >= self._rank:
             self._put(Record(at_ms, stream, level, event_type, self._generation, "", fields, render, source))
+
+    @property
+    def files(self) -> SplitFiles | OneFile:
+        """Which files records go to."""
+        return self._files
 
     @property
     def dropped(self) -> int:
@@ -165,6 +255,13 @@ class LogPipeline:
             text = self._redactor.text(record.message)
             complain(f"{iso_ms(record.at_ms)[11:19]} {record.level} {record.event_type} {text} (after the log's end)")
 
+    def _tell_split(self) -> None:
+        files = self._files
+        if files.split:
+            self.emit("system", "INFO", "LOGGING_SPLIT_ENABLED", "Logs are split by purpose", files=dict(files.names))
+        else:
+            self.emit("system", "INFO", "LOGGING_SPLIT_DISABLED", "Every record goes to one system file")
+
     def _init_failed(self, cause: str) -> CannotStart:
         record = {
             "time": iso_ms(self._clock()),
@@ -195,6 +292,9 @@ class LogPipeline:
                 self._writer.add(item)
             elif item is _STOP:
                 stop = True
+            elif isinstance(item, _Change):
+                self._writer.change(item.settings, item.files, item.opened)
+                item.done.set()
             else:
                 probes.append(item)
         dropped = self._dropped
@@ -214,8 +314,8 @@ class LogPipeline:
                 probe.set()
         return stop
 
-    def _take(self) -> list[Record | Event | None]:
-        items: list[Record | Event | None] = []
+    def _take(self) -> list[Record | Event | _Change | None]:
+        items: list[Record | Event | _Change | None] = []
         try:
             items.append(self._queue.get(timeout=self._retry_s if self._writer.failing else None))
             while len(items) < _BATCH:

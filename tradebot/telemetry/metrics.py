@@ -5,14 +5,43 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000)
 """Upper bounds of every histogram's buckets, part of the summary's format; observations are milliseconds."""
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class Count(Protocol):
+    """Adds to a counter."""
+
+    def __call__(self, name: str, amount: float = 1, /, **labels: str) -> None:
+        """Add `amount`, also to the counter of the labels."""
+        ...
+
+
+class Observe(Protocol):
+    """Adds to a histogram."""
+
+    def __call__(self, name: str, value_ms: float, /, **labels: str) -> None:
+        """Add one observation in milliseconds, also to the histogram of the labels."""
+        ...
+
+
+class Gauge(Protocol):
+    """Sets a gauge."""
+
+    def __call__(self, name: str, value: float | Decimal, /, **labels: str) -> None:
+        """Set it."""
+        ...
+
+
+Before = dict["_Histogram", tuple[int, "deque[float]"]]
+"""By histogram: how many observations it had and the latest of them, before another number of them was kept."""
 
 
 class Metrics:
@@ -62,6 +91,25 @@ class Metrics:
             if labels:
                 self._histogram((name, tuple(sorted(labels.items())))).add(value_ms)
 
+    def keep(self, observations: int) -> Before:
+        """Keep so many of the latest observations of each histogram from here on; return what `restore` takes."""
+        with self._lock:
+            self._observations_kept = observations
+            before = {one: (one.count, one.latest) for one in self._histograms.values()}
+            for one in before:
+                one.latest = deque(one.latest, maxlen=observations)
+            return before
+
+    def restore(self, observations: int, before: Before) -> None:
+        """Keep as many as before again, those that `keep` let go of included."""
+        with self._lock:
+            self._observations_kept = observations
+            for one in self._histograms.values():
+                count, latest = before.get(one, (0, deque(maxlen=observations)))
+                since = list(one.latest)[max(0, len(one.latest) - (one.count - count)) :] if one.count > count else []
+                latest.extend(since)
+                one.latest = latest
+
     def value(self, name: str, **labels: str) -> int | float:
         """Return a counter's or gauge's present value, 0 where nothing was told."""
         key = (name, tuple(sorted(labels.items())))
@@ -104,6 +152,49 @@ class NoMetrics(Metrics):
 
     def observe(self, name: str, value_ms: float, /, **labels: str) -> None:
         """Observe nothing."""
+
+
+class SwitchedMetrics:
+    """What everybody counts with: one object, whose inside may be changed for another while the bot runs.
+
+    Counting is a call of the inside's own method: `count`, `observe`, `gauge` and `peak` are to be looked up each time.
+    """
+
+    count: Count
+    observe: Observe
+    gauge: Gauge
+    peak: Callable[[str, float], None]
+
+    def __init__(self, inside: Metrics) -> None:
+        self._declared: dict[str, None] = {}
+        self._tellers: list[Callable[[], None]] = []
+        self.turn_to(inside)
+
+    def turn_to(self, inside: Metrics) -> None:
+        """Count in `inside` from here on: with it, what was declared is shown, and gauges are told anew."""
+        inside.declare(*self._declared)
+        self.inside = inside
+        self.count, self.observe = inside.count, inside.observe
+        self.gauge, self.peak = inside.gauge, inside.peak
+        for tell in self._tellers:
+            tell()
+
+    def on_turn(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever the inside was changed: it sets gauges that stand for what is so at the time."""
+        self._tellers.append(tell)
+
+    def declare(self, *names: str) -> None:
+        """Show these counters from the start, at zero, also in what is counted in later."""
+        self._declared.update(dict.fromkeys(names))
+        self.inside.declare(*names)
+
+    def value(self, name: str, **labels: str) -> int | float:
+        """Return a counter's or gauge's present value, 0 where nothing was told."""
+        return self.inside.value(name, **labels)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return `counters`, `gauges` and `histograms` by name."""
+        return self.inside.snapshot()
 
 
 class _Histogram:

@@ -22,7 +22,7 @@ from tradebot.domain.facts import (
 from tradebot.domain.numbers import ZERO
 from tradebot.domain.orders import Side
 from tradebot.telemetry.logs import LogPipeline
-from tradebot.telemetry.metrics import Metrics
+from tradebot.telemetry.metrics import Metrics, SwitchedMetrics
 from tradebot.telemetry.words import fact_words, placed_words
 
 _LABELS = ("symbol", "side", "code", "outcome", "gate")
@@ -38,7 +38,7 @@ class FactRecorder:
     A sent order is told twice: in the order audit, and in the system log in the words that operators' scripts look for.
     """
 
-    def __init__(self, log: LogPipeline, metrics: Metrics) -> None:
+    def __init__(self, log: LogPipeline, metrics: Metrics | SwitchedMetrics) -> None:
         self._log = log
         self._metrics = metrics
         self._buys: set[int] = set()
@@ -47,6 +47,11 @@ class FactRecorder:
         self._fees = ZERO
         metrics.declare(*sorted({kind.metric for kind in CATALOGUE if kind.metric} | {"orders_filled"}))
         self._gauge_intents()
+
+    def gauge(self) -> None:
+        """Set every gauge anew: what is counted in was changed."""
+        self._gauge_intents()
+        self._gauge_books()
 
     def restore(self, buys: Iterable[int], sells: Iterable[int]) -> None:
         """Begin with these intents (their ids) pending, as recovery found them."""
@@ -104,6 +109,9 @@ class FactRecorder:
     def _book(self, pnl: Decimal, fees: Decimal) -> None:
         self._pnl += pnl
         self._fees += fees
+        self._gauge_books()
+        self._metrics.count("trades_won" if pnl > 0 else "trades_lost")
+
+    def _gauge_books(self) -> None:
         self._metrics.gauge("session_pnl_quote", self._pnl)
         self._metrics.gauge("session_fees_quote", self._fees)
-        self._metrics.count("trades_won" if pnl > 0 else "trades_lost")

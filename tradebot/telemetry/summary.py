@@ -9,7 +9,7 @@ import orjson
 
 from tradebot.domain.errors import StorageFailed
 from tradebot.ports import Log
-from tradebot.telemetry.metrics import Metrics
+from tradebot.telemetry.metrics import Metrics, SwitchedMetrics
 from tradebot.telemetry.records import iso_ms
 
 SCHEMA = 1
@@ -22,7 +22,7 @@ Write = Callable[[Path, bytes], None]
 class MetricsSummary:
     """Writes `metrics/summary.json`: `counters`, `gauges`, `histograms`, whole at any time."""
 
-    def __init__(self, metrics: Metrics, path: Path, write: Write, log: Log) -> None:
+    def __init__(self, metrics: Metrics | SwitchedMetrics, path: Path, write: Write, log: Log) -> None:
         self._metrics = metrics
         self._path = path
         self._write = write
@@ -39,6 +39,13 @@ class MetricsSummary:
             path=str(self._path),
             export_interval_s=export_interval_s,
         )
+
+    def prove(self) -> None:
+        """Write and remove a file beside the summary. Raises StorageFailed, OSError."""
+        beside = self._path.with_name(f".{self._path.name}.proof")
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._write(beside, b"{}\n")
+        beside.unlink()
 
     def export(self, at_ms: int) -> bool:
         """Write the summary as it is at `at_ms`; return whether it was written. A failure is told once, and its end."""
