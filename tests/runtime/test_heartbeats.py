@@ -11,7 +11,7 @@ from tests.runtime.telling import Told
 from tradebot.config.sections.market import Market
 from tradebot.domain.events import HealthChecked
 from tradebot.engine.desk import SymbolState
-from tradebot.runtime.bot import HealthCheck
+from tradebot.runtime.chores import HealthCheck
 from tradebot.runtime.component import ThreadPart
 from tradebot.runtime.watchdog import Watchdog
 from tradebot.storage.checkpoint import Checkpointer
@@ -111,7 +111,7 @@ def test_stale_symbols_are_a_gauge_of_every_health_check() -> None:
     symbols = [SymbolState.__new__(SymbolState) for _ in range(3)]
     for symbol, at_ms in zip(symbols, (-1, 96_999, 97_000), strict=True):
         symbol.seen_ms = at_ms
-    check = HealthCheck(Market(stale_after_s=3, health_check_interval_s=60), symbols, Gauges(), 40_000)
+    check = HealthCheck(Market(stale_after_s=3, health_check_interval_s=60), lambda: symbols, Gauges(), 40_000)
     assert check.next_due_ms == 100_000
     assert check.run(100_000) == HealthChecked(100_000)
     assert (check.next_due_ms, seen) == (160_000, {"stale_symbols": 2})

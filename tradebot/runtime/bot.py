@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tradebot.config.profile import Profile
-from tradebot.config.sections.market import Market
 from tradebot.domain.commands import CancelOrder
 from tradebot.domain.errors import ExitCode, StorageFailed
-from tradebot.domain.events import Event, HealthChecked, ProfileApplied, RunStarted, ShutdownRequested
-from tradebot.engine.desk import SymbolState
+from tradebot.domain.events import ProfileApplied, RunStarted, ShutdownRequested
 from tradebot.ports import Component
 from tradebot.runtime.checkpoints import whole_picture
+from tradebot.runtime.chores import HealthCheck, JournalGuard
 from tradebot.runtime.cleanup import Callback
 from tradebot.runtime.component import ClosePart, NullPart, TaskPart, ThreadPart, in_thread
 from tradebot.runtime.coordinator import Ending
 from tradebot.runtime.leftovers import Held, left_since
-from tradebot.runtime.meter import Meter
 from tradebot.runtime.status import StatusChore, warming
 from tradebot.runtime.watchdog import Watchdog
 from tradebot.runtime.wiring import Run
@@ -29,26 +27,6 @@ GENERATION = 1
 """The generation that a run begins with."""
 
 LAST_RESORT = "tradebot-last-resort"
-
-
-class HealthCheck:
-    """Asks the machine to look at the age of every symbol's price, and counts those that are stale as a gauge."""
-
-    name = "health_check"
-
-    def __init__(self, market: Market, symbols: Collection[SymbolState], meter: Meter, now_ms: int) -> None:
-        self._interval_ms = round(market.health_check_interval_s * 1000)
-        self._stale_ms = round(market.stale_after_s * 1000)
-        self._symbols = symbols
-        self._meter = meter
-        self.next_due_ms = now_ms + self._interval_ms
-
-    def run(self, now_ms: int) -> Event | None:
-        """Count, and return the question."""
-        self.next_due_ms = now_ms + self._interval_ms
-        oldest_ms = now_ms - self._stale_ms
-        self._meter.gauge("stale_symbols", sum(1 for symbol in self._symbols if symbol.seen_ms < oldest_ms))
-        return HealthChecked(now_ms)
 
 
 class Bot:
@@ -169,9 +147,11 @@ class Bot:
         journal.on_durable(shell.wake_for_journal)
         journal.on_failure(lambda error: _soon(loop, self._journal_failed, error))
         journal.on_recovery(lambda seq: _soon(loop, self._journal_recovered, seq))
-        symbols = run.engine.symbols.values()
-        shell.add_chore(HealthCheck(profile.market, symbols, run.telling.metrics, run.clock.now_ms()))
-        shell.add_chore(JournalGuard(run, profile.engine.heartbeat_interval_s, run.clock.now_ms()))
+        now_ms, limits = run.clock.now_ms(), profile.engine
+        shell.add_chore(
+            HealthCheck(profile.market, lambda: list(run.engine.symbols.values()), run.telling.metrics, now_ms)
+        )
+        shell.add_chore(JournalGuard(journal, limits.queue_limit, shell.fail, limits.heartbeat_interval_s, now_ms))
         if run.options.view is not None:
             shell.add_chore(self._status)
         engine = profile.engine
@@ -322,27 +302,6 @@ class Bot:
         if not self._run.telling.pipeline.stop(self._profile.shutdown.callback_timeout_s):
             raise StorageFailed("not every record could be written")
         return ""
-
-
-class JournalGuard:
-    """Ends the run when the journal has been failing for so long that the facts waiting outgrow the queue limit."""
-
-    name = "journal_guard"
-
-    def __init__(self, run: Run, interval_s: float, now_ms: int) -> None:
-        self._run = run
-        self._interval_ms = round(interval_s * 1000)
-        self.next_due_ms = now_ms
-
-    def run(self, now_ms: int) -> Event | None:
-        """Look once."""
-        self.next_due_ms = now_ms + self._interval_ms
-        journal, limit = self._run.opened.journal, self._run.loaded.profile.engine.queue_limit
-        waiting = journal.last_seq - journal.durable_seq
-        if waiting > limit:
-            cause = journal.failed or "its writer does not keep up"
-            self._run.shell.fail(StorageFailed(f"{waiting} facts wait for the journal: {cause}"))
-        return None
 
 
 class _LastResort:
