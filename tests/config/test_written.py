@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tradebot.config.catalogue import walk
 from tradebot.config.leaves import leaves
 from tradebot.config.loader import load_profile
+from tradebot.config.looser import MEANING
 from tradebot.config.profile import Profile
 from tradebot.config.reference import lines, reference
 from tradebot.config.schema import DIALECT, schema
@@ -66,6 +67,20 @@ def test_the_reference_and_the_help_say_every_setting() -> None:
             assert f"{'.'.join(path)} = " in told, path
 
 
+def test_help_reference_template_and_schema_say_which_side_of_a_limit_is_looser() -> None:
+    limits = [path for path, setting in walk() if setting.leaf and setting.looser]
+    assert {("budget", "max_positions"), ("features", "exits"), ("reload", "mode")} <= set(limits)
+    told = [line for line in lines() if MEANING in line]
+    assert [line.split(" = ")[0] for line in told] == [".".join(path) for path in limits]
+    assert 'exits.stop_loss_bps = 400  (a number above 0 and below 10_000 (bps), or "off" · live · ' in "\n".join(told)
+    assert 'live · looser when higher or "off", which waits for a confirmation)' in "\n".join(told)
+    assert '| live; looser: "off" |' in reference()  # the trailing stop as a whole
+    assert MEANING in reference()
+    assert 'one of auto, confirm · live · looser: "auto"\n' in template()
+    assert schema()["$defs"]["Features"]["properties"]["exits"]["x-looser"] == "false"
+    assert "x-looser" not in schema()["$defs"]["Features"]["properties"]["metrics"]
+
+
 def test_the_schema_declares_every_setting_with_its_class() -> None:
     document = schema()
     assert document["$schema"] == DIALECT
@@ -99,6 +114,7 @@ def test_the_schema_carries_bounds_units_and_words() -> None:
         "default": 400,
         "x-unit": "bps",
         "x-reload": "live",
+        "x-looser": "higher",
     }
     assert table["Step"]["properties"]["tif"]["enum"] == ["IOC", "FOK", "GTC", "PO"]
     assert table["Trailing"]["required"] == ["activate_bps", "distance_bps"]

@@ -146,6 +146,16 @@ def wanted(setting: Setting) -> str:
     return words
 
 
+def loosening(setting: Setting) -> str:
+    """Return in words which values of a risk limit are looser: `higher or "off"`; "" where it is no limit."""
+    if not setting.looser:
+        return ""
+    word = f'"{setting.looser}"' if setting.kind == "choice" else setting.looser
+    if setting.table is not None:
+        return f'"{setting.unset}"'
+    return f'{word} or "{setting.unset}"' if setting.unset else word
+
+
 def bounds(setting: Setting) -> str:
     """Return the bounds in words, "" where there are none."""
     ge, gt, le, lt = (None if x is None else number(x) for x in (setting.ge, setting.gt, setting.le, setting.lt))
@@ -185,7 +195,7 @@ def _setting(name: str, field: FieldInfo, owner: type[Table]) -> Setting:
     return Setting(
         name=name,
         kind=kind,
-        sentence=(field.description or (table.__doc__ if table else "") or "").replace("\n", " ").strip(),
+        sentence=" ".join((field.description or (table.__doc__ if table else "") or "").split()),
         reload=_reload(field),
         required=field.is_required(),
         default=None if field.is_required() else field.get_default(call_default_factory=True, validated_data={}),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tradebot.config.base import Table
-from tradebot.config.catalogue import Setting, bounds, settings_of, walk, wanted
+from tradebot.config.catalogue import Setting, bounds, loosening, settings_of, walk, wanted
 from tradebot.config.env import PREFIX
+from tradebot.config.looser import MEANING
 from tradebot.config.profile import Profile
 from tradebot.config.toml_text import literal
 
@@ -20,8 +21,17 @@ that is not said; tables merge key by key, arrays are replaced. `{PREFIX}TABLE__
 setting (`{PREFIX}DROP__THRESHOLD_BPS=300`), `tradebot profile show --origin PROFILE` tells where each value
 comes from. Secrets never stand in a profile.
 
-The last column is what an edit needs: `live` takes effect at the next decision, `rebuild` builds its component
-anew, `restart` needs a new start. A word in quotes stands for "without a value".
+The last column is what an edit of the file needs while the bot runs. `live` takes effect at the next decision; orders
+that are open keep what they were placed by. `rebuild` builds its component anew beside the running one, proves it, and
+swaps the two while trading goes on. `restart` cannot be changed in a running bot: an edit that touches such a key is
+refused as a whole, and its keys are named. What the edit as a whole needs is the strictest of its keys.
+
+`looser: higher` marks a risk limit and says which of its values are looser. An edit that moves one that way
+{MEANING} (`tradebot reload --confirm`), the whole edit with it; tightening is immediate. A symbol's own
+value is compared with the general one where it comes or goes. A buy's ladder (`execution.steps`) that gets a market
+order is looser, too.
+
+A word in quotes stands for "without a value".
 """
 
 _COLUMNS = "| setting | type | unit | allowed | default | edit |\n|---|---|---|---|---|---|"
@@ -50,7 +60,7 @@ def lines(prefix: str = "") -> list[str]:
     for path, setting in walk():
         key = ".".join(path)
         if setting.leaf and key.startswith(prefix):
-            found.append(f"{key} = {_default(setting)}  ({wanted(setting)} · {setting.reload})")
+            found.append(f"{key} = {_default(setting)}  ({wanted(setting)} · {setting.reload}{_waits(setting)})")
             found.append(f"    {setting.sentence}")
     return found
 
@@ -75,8 +85,18 @@ def _row(name: str, setting: Setting) -> str:
         allowed = f"{setting.min_length} to {setting.max_length} tables"
     if setting.unset:
         allowed = f'{allowed}, or `"{setting.unset}"`'.removeprefix(", or ")
-    columns = (_TYPES[setting.kind], setting.unit, allowed, f"`{_default(setting)}`", setting.reload)
+    columns = (_TYPES[setting.kind], setting.unit, allowed, f"`{_default(setting)}`", _edit(setting))
     return f"| `{name}`<br>{setting.sentence} | {' | '.join(columns)} |\n"
+
+
+def _edit(setting: Setting) -> str:
+    loose = loosening(setting)
+    return f"{setting.reload}; looser: {loose}" if loose else setting.reload
+
+
+def _waits(setting: Setting) -> str:
+    loose = loosening(setting)
+    return f" · looser when {loose}, which {MEANING}" if loose else ""
 
 
 def _default(setting: Setting) -> str:

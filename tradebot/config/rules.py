@@ -109,6 +109,40 @@ def _disk(profile: Profile) -> Iterator[Breach]:
         )
 
 
+def _readings(profile: Profile) -> Iterator[Breach]:
+    reload = profile.reload
+    if reload.settle_ms >= reload.sweep_s * 1000:
+        yield Breach.of(
+            "reload.settle_ms",
+            f"{reload.settle_ms} ms is not shorter than sweep_s ({reload.sweep_s:g} s): a doubtful text would be read "
+            "again before it is believed",
+            "reload.sweep_s",
+        )
+
+
+def _guards(profile: Profile) -> Iterator[Breach]:
+    reload, guards = profile.reload, profile.reload.guards
+    limits = [name for name in type(guards).model_fields if name.startswith("max_")]
+    watching = profile.features.probation and reload.probation_s > 0
+    if watching and all(getattr(guards, name) is None for name in limits):
+        yield Breach.of(
+            "reload.probation_s",
+            f"every guard is off: {reload.probation_s:g} s would be watched and nothing ever taken back; "
+            "to watch nothing on purpose set features.probation = false",
+            *(f"reload.guards.{name}" for name in limits),
+            "features.probation",
+        )
+
+
+def _confirmations(profile: Profile) -> Iterator[Breach]:
+    if profile.reload.mode == "confirm" and not profile.features.control_door:
+        yield Breach.of(
+            "reload.mode",
+            '"confirm" needs features.control_door: every edit would wait, and nobody could confirm it',
+            "features.control_door",
+        )
+
+
 def _folders(profile: Profile) -> Iterator[Breach]:
     state, sessions = profile.bot.state_dir, profile.sessions.dir
     for key, folder in (("bot.state_dir", state), ("sessions.dir", sessions)):
@@ -130,5 +164,8 @@ _RUNNING: tuple[Callable[[Profile], Iterator[Breach]], ...] = (
     _shutdown_deadlines,
     _shutdown_orders,
     _disk,
+    _readings,
+    _guards,
+    _confirmations,
     _folders,
 )

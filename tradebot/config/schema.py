@@ -28,7 +28,7 @@ def schema_text() -> str:
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a profile; `x-unit` and `x-reload` say what JSON Schema cannot.
+    """Return the JSON Schema (draft 2020-12) of a profile; `x-unit`, `x-reload` and `x-looser` say what it cannot.
 
     Nothing is required: a profile may extend another that says the rest.
     """
@@ -64,6 +64,8 @@ def _property(setting: Setting, tables: dict[str, Any]) -> dict[str, Any]:
     if setting.unit:
         about["x-unit"] = setting.unit
     about["x-reload"] = setting.reload
+    if setting.looser:
+        about["x-looser"] = setting.looser
     return about
 
 

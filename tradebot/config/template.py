@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tradebot.config.base import Table
-from tradebot.config.catalogue import Setting, settings_of, wanted
+from tradebot.config.catalogue import Setting, loosening, settings_of, wanted
 from tradebot.config.profile import Profile
 from tradebot.config.toml_text import block, header, key, literal
 
@@ -21,6 +21,7 @@ _HEAD = """\
 #   live      takes effect at the next decision
 #   rebuild   its component is built anew
 #   restart   the bot must be started again
+#   looser    marks a risk limit: an edit towards the looser side waits for a confirmation
 # Check a profile with `tradebot validate`, see what is in force with `tradebot profile show --origin`.
 """
 
@@ -31,8 +32,9 @@ def template() -> str:
 
 
 def about(setting: Setting) -> str:
-    """Return what may be written and what an edit needs, in one line."""
-    return f"{wanted(setting)} · {setting.reload}"
+    """Return what may be written and what an edit needs and which side of a limit is looser, in one line."""
+    loose = loosening(setting)
+    return f"{wanted(setting)} · {setting.reload}" + (f" · looser: {loose}" if loose else "")
 
 
 def _table(table: type[Table], path: tuple[str, ...], mute: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ from tradebot.config.base import Seconds, Table, setting
 class Control(Table):
     """The control door: a socket in the bot's own folder, for its owner only."""
 
-    max_clients: int = setting(32, reload="rebuild", ge=1, le=1000)
+    max_clients: int = setting(32, ge=1, le=1000)
     """Most connections at a time; further ones are told to come back."""
 
     stream_queue: int = setting(1000, ge=10, le=1_000_000)

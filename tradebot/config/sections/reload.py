@@ -12,7 +12,10 @@ class Guards(Table):
     """Most ERROR records in any minute."""
 
     max_reject_pct: Number | None = setting(20, unset="off", looser="higher", gt=0, le=100)
-    """Largest share of the orders sent since the edit that the venue rejected, once five were sent."""
+    """Largest share of the orders sent since the edit that the venue rejected, once `min_orders` were sent."""
+
+    min_orders: int = setting(5, looser="higher", ge=1, le=100_000)
+    """Below so many orders sent since the edit, a share of rejected ones says nothing."""
 
     max_slow_cycles_per_min: Real | None = setting(10.0, unset="off", looser="higher", gt=0, le=100_000)
     """Most cycles longer than `engine.slow_cycle_s` in any minute."""
