@@ -72,7 +72,7 @@ def test_a_trailing_stop_arms_follows_and_fires() -> None:
     hand.bought(A, 100.0, 102)
     assert not hand.quote(A, 100.99)
     assert not hand.quote(A, 99.5), "not armed yet"
-    assert hand.quote(A, 101.0) == [f.TrailingArmed(A, 101.0)]
+    assert hand.quote(A, 101.0) == [f.TrailingArmed(A, 101.0, generation=1)]
     assert not hand.quote(A, 104.0), "it follows"
     assert not hand.quote(A, 103.49)
     assert not hand.quote(A, 103.9), "never down"

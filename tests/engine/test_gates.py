@@ -318,10 +318,10 @@ def test_stale_symbols_are_told_when_the_set_changes() -> None:
     hand.wait(3_001)
     hand.quote(C, 100)
     facts = hand.feed(e.HealthChecked(hand.now))
-    assert facts == [f.StaleDataSeen((A, B))]
+    assert facts == [f.StaleDataSeen((A, B), generation=1)]
     assert hand.feed(e.HealthChecked(hand.now)) == []
     hand.quote(A, 100)
-    assert hand.feed(e.HealthChecked(hand.now)) == [f.StaleDataSeen((B,))]
+    assert hand.feed(e.HealthChecked(hand.now)) == [f.StaleDataSeen((B,), generation=1)]
     quiet = Hand({"features": {"stale_warnings": False}}).start()
     quiet.wait(60_000)
     assert quiet.feed(e.HealthChecked(quiet.now)) == []

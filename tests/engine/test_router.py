@@ -107,7 +107,7 @@ def test_the_wait_of_each_time_in_force_runs_from_the_moment_of_sending(step: di
     assert not hand.wait(wait_ms - 1)
     facts = hand.wait(1)
     assert names(facts) == ["OrderWaitEnded", "CancelAsked"]
-    assert facts[0] == f.OrderWaitEnded(order.client_id, A, order.tif, wait_ms, D(0))
+    assert facts[0] == f.OrderWaitEnded(order.client_id, A, order.tif, wait_ms, D(0), generation=1)
     assert hand.last(CancelOrder).client_id == order.client_id
 
 

@@ -14,11 +14,11 @@ import pytest
 from tradebot.config.sections.logging import Logging
 from tradebot.domain.facts import (
     CATALOGUE,
+    AccountOpened,
     CancelFailed,
     Fact,
     IntentEnded,
     IntentOpened,
-    OrderAccepted,
     OrderDone,
     OrderFilled,
     OrderRejected,
@@ -178,8 +178,8 @@ def test_an_order_that_never_reached_the_venue_is_told_louder_than_one_that_ende
 
 
 def test_records_carry_the_generation_in_force_from_the_fact_that_brought_it(told: Told) -> None:
-    told.recorder.record([sample(OrderAccepted), ProfileTaken(generation=4), sample(OrderAccepted)], NOW)
-    assert [record["generation"] for record in told.read()["orders"]] == [0, 4]
+    told.recorder.record([sample(AccountOpened), ProfileTaken(generation=4), sample(AccountOpened)], NOW)
+    assert [record["generation"] for record in told.read()["events"]] == [0, 4]
 
 
 def test_pending_intents_are_counted_from_what_recovery_found(told: Told) -> None:

@@ -2,6 +2,9 @@
 
 Each fact names its `event_type` (the log record's), its `level` (what the operator must do: INFO nothing,
 WARNING look when convenient, ERROR look now), its `stream` (which log file) and, where one is counted, its `metric`.
+
+A decision carries the generation in force, an order and a position the one that placed the order, an intent's end the
+one that opened it; 0 in facts that were written down before facts carried one.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import msgspec
 
 from tradebot.domain.fact import Fact, Level, Stream
 from tradebot.domain.numbers import ZERO
+from tradebot.domain.operator_facts import BuyingPaused, BuyingResumed, FlattenBegun, FlattenDone, SymbolsChanged
 from tradebot.domain.order_facts import (
     CancelAsked,
     CancelFailed,
@@ -37,10 +41,14 @@ __all__ = [
     "BalanceRefreshFailed",
     "BalanceRefreshed",
     "BuyBlocked",
+    "BuyingPaused",
+    "BuyingResumed",
     "CancelAsked",
     "CancelFailed",
     "EntriesClosed",
     "Fact",
+    "FlattenBegun",
+    "FlattenDone",
     "IntentEnded",
     "IntentOpened",
     "IntentStale",
@@ -65,6 +73,7 @@ __all__ = [
     "StepSkipped",
     "StrayFillSeen",
     "Stream",
+    "SymbolsChanged",
     "TrailingArmed",
     "decode",
     "encode",
@@ -172,6 +181,7 @@ class BuyBlocked(Fact, frozen=True):
     gate: str
     value: str
     limit: str
+    generation: int = 0
 
 
 class IntentOpened(Fact, frozen=True):
@@ -206,6 +216,7 @@ class StepSkipped(Fact, frozen=True):
     guard: str
     value: str
     limit: str
+    generation: int = 0
 
 
 class IntentStale(Fact, frozen=True):
@@ -221,6 +232,7 @@ class IntentStale(Fact, frozen=True):
     age_ms: int
     order_state: str
     action: Literal["dropped", "cancelled", "reported"]
+    generation: int = 0
 
 
 class IntentEnded(Fact, frozen=True):
@@ -238,6 +250,7 @@ class IntentEnded(Fact, frozen=True):
     filled: Decimal
     spent: Decimal
     age_ms: int
+    generation: int = 0  # the one that opened it
 
 
 # -- positions ------------------------------------------------------------------------------------
@@ -253,6 +266,7 @@ class PositionOpened(Fact, frozen=True):
     symbol: str
     entry_price: Decimal
     amount: Decimal
+    generation: int = 0
 
 
 class TrailingArmed(Fact, frozen=True):
@@ -262,6 +276,7 @@ class TrailingArmed(Fact, frozen=True):
 
     symbol: str
     price: float
+    generation: int = 0
 
 
 class PositionClosed(Fact, frozen=True):
@@ -294,6 +309,7 @@ class StaleDataSeen(Fact, frozen=True):
     metric: ClassVar[str] = "stale_checks"
 
     symbols: tuple[str, ...]
+    generation: int = 0
 
 
 AnyFact = (
@@ -305,6 +321,11 @@ AnyFact = (
     | RecoveryPlanned
     | RecoveryCompleted
     | EntriesClosed
+    | BuyingPaused
+    | BuyingResumed
+    | FlattenBegun
+    | FlattenDone
+    | SymbolsChanged
     | BuyBlocked
     | IntentOpened
     | StepSkipped

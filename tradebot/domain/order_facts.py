@@ -1,4 +1,7 @@
-"""What can have happened to an order? The facts that make up its audit; asked through the catalogue in `facts`."""
+"""What can have happened to an order? The facts that make up its audit; asked through the catalogue in `facts`.
+
+`generation` is the order's own, which placed it (of a stray fill: the one in force); 0 in old journals.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,7 @@ class OrderSent(Fact, frozen=True):
     tif: TimeInForce
     type: OrderType
     wait_ms: int
+    generation: int = 0
 
 
 class OrderNeverSent(Fact, frozen=True):
@@ -56,6 +60,7 @@ class OrderNeverSent(Fact, frozen=True):
     client_id: str
     symbol: str
     reason: str
+    generation: int = 0
 
 
 class OrderAccepted(Fact, frozen=True):
@@ -69,6 +74,7 @@ class OrderAccepted(Fact, frozen=True):
     symbol: str
     venue_id: str
     latency_ms: int
+    generation: int = 0
 
 
 class OrderRejected(Fact, frozen=True):
@@ -84,6 +90,7 @@ class OrderRejected(Fact, frozen=True):
     side: Side
     code: str
     message: str
+    generation: int = 0
 
 
 class OrderFilled(Fact, frozen=True):
@@ -104,6 +111,7 @@ class OrderFilled(Fact, frozen=True):
     fee_asset: str
     maker: bool
     latency_ms: int
+    generation: int = 0
 
 
 class OrderDone(Fact, frozen=True):
@@ -119,6 +127,7 @@ class OrderDone(Fact, frozen=True):
     outcome: Literal["filled", "canceled", "expired", "absent"]
     filled: Decimal
     reason: str
+    generation: int = 0
 
 
 class OrderWaitEnded(Fact, frozen=True):
@@ -134,6 +143,7 @@ class OrderWaitEnded(Fact, frozen=True):
     tif: TimeInForce
     wait_ms: int
     filled: Decimal
+    generation: int = 0
 
 
 class CancelAsked(Fact, frozen=True):
@@ -146,6 +156,7 @@ class CancelAsked(Fact, frozen=True):
     client_id: str
     symbol: str
     reason: str
+    generation: int = 0
 
 
 class CancelFailed(Fact, frozen=True):
@@ -160,6 +171,7 @@ class CancelFailed(Fact, frozen=True):
     symbol: str
     code: str
     message: str
+    generation: int = 0
 
 
 class OrderBecameUnknown(Fact, frozen=True):
@@ -174,6 +186,7 @@ class OrderBecameUnknown(Fact, frozen=True):
     symbol: str
     request: str
     cause: str
+    generation: int = 0
 
 
 class OrderSeen(Fact, frozen=True):
@@ -186,6 +199,7 @@ class OrderSeen(Fact, frozen=True):
     symbol: str
     venue_id: str
     filled: Decimal
+    generation: int = 0
 
 
 class StrayFillSeen(Fact, frozen=True):
@@ -201,3 +215,4 @@ class StrayFillSeen(Fact, frozen=True):
     trade_id: str
     price: Decimal
     amount: Decimal
+    generation: int = 0

@@ -1,10 +1,10 @@
-"""What has grown too old? Stale intents and stale market data; asked at their deadlines and at health checks."""
+"""Which buys have grown too old? Asked at the deadlines of their checks."""
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal
 
-from tradebot.domain.facts import IntentStale, StaleDataSeen
+from tradebot.domain.facts import IntentStale
 from tradebot.domain.numbers import ms
 from tradebot.domain.orders import OrderState
 from tradebot.engine.desk import Desk
@@ -19,17 +19,24 @@ class Ages:
     def __init__(self, desk: Desk, router: Router) -> None:
         self.desk = desk
         self.router = router
-        self._watching = False
+        self._since_ms = -1  # the last check, or when the first buy came; -1 while none is under way
 
     def watch(self) -> None:
         """Look for stale intents every `intents.check_interval_s`, for as long as a buy is under way."""
-        if not self._watching:
-            self._watching = True
-            self.desk.remind(self.desk.now + ms(self.desk.profile.intents.check_interval_s), STALE_INTENTS, "")
+        if self._since_ms < 0:
+            self._since_ms = self.desk.now
+            self.retune()
+
+    def retune(self) -> None:
+        """Let the next check follow the interval now in force."""
+        if self._since_ms >= 0:
+            self.desk.remind(self._due_ms(), STALE_INTENTS, "")
 
     def on_check(self) -> None:
         """Report stale buy intents: unsent ones are dropped, open ones cancelled and verified, UNKNOWN ones kept."""
-        self._watching = False
+        if self._since_ms < 0 or self.desk.now < self._due_ms():
+            return
+        self._since_ms = -1
         limit_ms = ms(self.desk.profile.intents.max_age_s)
         buys = list(self.desk.state.buying())
         for intent in buys:
@@ -44,6 +51,7 @@ class Ages:
                 action = "reported"
             self.desk.emit(
                 IntentStale(
+                    generation=self.desk.state.generation,
                     intent_id=intent.intent_id,
                     symbol=intent.symbol,
                     age_ms=age_ms,
@@ -56,35 +64,5 @@ class Ages:
         if self.desk.state.intents:
             self.watch()
 
-
-class Warnings(Protocol):
-    """Tells of market data that is too old."""
-
-    def look(self, at_ms: int) -> None:
-        """Look at the age of every symbol's last price at `at_ms`."""
-        ...
-
-
-class StaleWarnings:
-    """Reports the symbols whose last price is older than `market.stale_after_s`, when the set changes."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self._stale: frozenset[str] = frozenset()
-
-    def look(self, at_ms: int) -> None:
-        """Report the stale symbols, if they are not those of the last report."""
-        oldest = at_ms - ms(self.desk.profile.market.stale_after_s)
-        stale = frozenset(one.symbol for one in self.desk.symbols.values() if one.seen_ms < oldest)
-        if stale != self._stale:
-            self._stale = stale
-            if stale:
-                self.desk.emit(StaleDataSeen(symbols=tuple(sorted(stale))))
-
-
-class NoStaleWarnings:
-    """The null part of stale warnings: nothing is reported, and stale symbols are still never bought."""
-
-    def look(self, at_ms: int) -> None:
-        """Report nothing, whatever the ages."""
-        del at_ms
+    def _due_ms(self) -> int:
+        return self._since_ms + ms(self.desk.profile.intents.check_interval_s)

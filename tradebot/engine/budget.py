@@ -20,7 +20,7 @@ class Budget:
         self.desk = desk
         self._asked_ms = -1  # when the answer under way was asked for
         self._last_ms = -1  # when the balance was last told
-        self._planned = False
+        self._planned_ms = -1  # when the next refresh was planned, -1 while none is
         self._cash_asked = ZERO  # the ledger's cash when it was asked for
         self._cash_seen: Decimal | None = None
         self.told = False  # whether the venue has told its balances in this run
@@ -48,24 +48,32 @@ class Budget:
         self._asked_ms = self.desk.now
         self._cash_asked = self.desk.state.ledger.cash
         self.desk.send(QueryBalances())
-        self.desk.remind(self.desk.now + ms(self.desk.profile.budget.refresh_timeout_s), TIMEOUT, str(self._asked_ms))
+        self.desk.remind(self._timeout_ms(), TIMEOUT, str(self._asked_ms))
 
     def changed(self) -> None:
         """Plan a refresh: the cash moved since the last one (nothing else could make it differ)."""
-        if self._planned or self._asked_ms >= 0 or self.desk.state.ledger.cash == self._cash_seen:
+        if self._planned_ms >= 0 or self._asked_ms >= 0 or self.desk.state.ledger.cash == self._cash_seen:
             return
-        self._planned = True
-        due = max(self.desk.now, self._last_ms + ms(self.desk.profile.budget.refresh_interval_s))
-        self.desk.remind(due, REFRESH, "")
+        self._planned_ms = self.desk.now
+        self.desk.remind(self._refresh_ms(), REFRESH, "")
+
+    def retune(self) -> None:
+        """Let the planned refresh and the answer under way follow the settings now in force."""
+        if self._planned_ms >= 0:
+            self.desk.remind(self._refresh_ms(), REFRESH, "")
+        if self._asked_ms >= 0:
+            self.desk.remind(self._timeout_ms(), TIMEOUT, str(self._asked_ms))
 
     def on_refresh(self) -> None:
-        """Handle the planned refresh's time."""
-        self._planned = False
+        """Handle the planned refresh's time; a deadline of another interval is nothing."""
+        if self._planned_ms < 0 or self.desk.now < self._refresh_ms():
+            return
+        self._planned_ms = -1
         self.ask()
 
     def on_timeout(self, asked: str) -> None:
         """Handle the time limit of an answer: counted; the last balance stands, the next interval asks again."""
-        if self._asked_ms >= 0 and str(self._asked_ms) == asked:
+        if self._asked_ms >= 0 and str(self._asked_ms) == asked and self.desk.now >= self._timeout_ms():
             self._failed("no answer within budget.refresh_timeout_s")
 
     def on_report(self, event: BalancesReported) -> None:
@@ -91,6 +99,12 @@ class Budget:
         """Take a failed balance request."""
         if self._asked_ms >= 0:
             self._failed(event.cause)
+
+    def _refresh_ms(self) -> int:
+        return max(self._planned_ms, self._last_ms + ms(self.desk.profile.budget.refresh_interval_s))
+
+    def _timeout_ms(self) -> int:
+        return self._asked_ms + ms(self.desk.profile.budget.refresh_timeout_s)
 
     def _failed(self, cause: str) -> None:
         self._asked_ms = -1

@@ -34,9 +34,13 @@ class Gates(Protocol):
         """Return the first shut gate that is the same for every symbol that is held (or for every one that is not)."""
         ...
 
+    def further(self, symbol: SymbolState) -> str:
+        """Return why a buy of `symbol` under way places no further order, "" where it may."""
+        ...
+
 
 class BuyingOff:
-    """The null part of buying: every drop is told and none is bought."""
+    """The null part of buying: every drop is told and none is bought; a buy under way places no further order."""
 
     def shut(self, symbol: SymbolState) -> Shut | None:
         """Return the one gate there is."""
@@ -47,6 +51,11 @@ class BuyingOff:
         """Return the one gate there is."""
         del held
         return Shut("features.buying", "off", "on", common=True)
+
+    def further(self, symbol: SymbolState) -> str:
+        """Return the one reason there is."""
+        del symbol
+        return "buying off"
 
 
 class BuyGates:
@@ -71,6 +80,8 @@ class BuyGates:
             return Shut("reconciled", "no", "yes", common=True)
         if not state.entries_open:
             return Shut("entries", "closed", "open", common=True)
+        if state.paused:
+            return Shut("paused", f"paused by {state.paused}", "resumed", common=True)
         positions = state.ledger.positions
         if not held:
             slots = len(positions) + sum(1 for intent in state.buying() if intent.symbol not in positions)
@@ -85,7 +96,21 @@ class BuyGates:
             return Shut("budget.max_exposure_quote", f"{exposure:f}", f"<= {limits.max_exposure_quote:f}", common=True)
         return None
 
+    def further(self, symbol: SymbolState) -> str:
+        """Return what has come up since the buy was decided, "" where it may go on."""
+        desk = self.desk
+        if not desk.state.entries_open:
+            return "entries closed"
+        if desk.state.paused:
+            return f"paused by {desk.state.paused}"
+        if symbol.symbol in desk.leaving:
+            return "symbol leaving"
+        return "stale data" if desk.now - symbol.seen_ms > ms(desk.profile.market.stale_after_s) else ""
+
     def _own(self, symbol: SymbolState) -> Shut | None:
+        if symbol.symbol in self.desk.leaving:
+            symbol.below_since = -1
+            return Shut("market.symbols", "leaving", "listed", common=False)
         if stop := self._stale(symbol) or self._unconfirmed(symbol):
             return stop
         constraints = self.controls.constraints(symbol)

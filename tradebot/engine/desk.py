@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 from tradebot.config.profile import Profile
@@ -40,7 +40,6 @@ class SymbolState:
         "gate_common",
         "hi",
         "hold_ms",
-        "index",
         "instrument",
         "last",
         "last_buy_ms",
@@ -53,12 +52,12 @@ class SymbolState:
         "threshold_bps",
         "trail_from",
         "trail_high",
+        "tried_ms",
         "trigger_lo",
         "wake_ms",
     )
 
-    def __init__(self, index: int, instrument: Instrument, anchor: Anchor) -> None:
-        self.index = index
+    def __init__(self, instrument: Instrument, anchor: Anchor) -> None:
         self.symbol = instrument.symbol
         self.instrument = instrument
         self.anchor = anchor
@@ -82,6 +81,7 @@ class SymbolState:
         self.trail_high = 0.0  # highest bid since it was armed; 0 while it is not
         self.hold_ms = NEVER  # sell at this time
         self.exit_wait_ms = 0  # no exit is tried before
+        self.tried_ms = 0  # when the exit ended after which that one waits
 
 
 class Desk:
@@ -95,9 +95,13 @@ class Desk:
         self.now = 0
         self.state = EngineState(ledger=Ledger(quote=profile.market.quote))
         self.symbols: dict[str, SymbolState] = {
-            name: SymbolState(index, instruments[name], make_anchor(profile.drop.anchor))
-            for index, name in enumerate(sorted(instruments))
+            name: SymbolState(instruments[name], make_anchor(profile.drop.anchor)) for name in sorted(instruments)
         }
+        named = profile.market.symbols
+        self.leaving: set[str] = {name for name in self.symbols if named and name not in named}
+        """Symbols that are watched only until nothing of them is held or under way."""
+        self.former: dict[str, SymbolState] = {}
+        """Symbols that were watched before, with windows that hold nothing."""
         self.facts: list[Fact] = []
         self.commands: list[Command] = []
         self.blocked: list[SymbolState] = []
@@ -129,11 +133,46 @@ class Desk:
         symbol.lo = OUTSIDE
         self.wakes += 1
 
+    def watch(self, instruments: Iterable[Instrument]) -> None:
+        """Watch further symbols, from a cold window on; all symbols stay in the order of their names."""
+        for instrument in instruments:
+            name = instrument.symbol
+            symbol = SymbolState(instrument, make_anchor(self.profile.drop.anchor))
+            if (before := self.former.pop(name, None)) is not None:
+                symbol.last_buy_ms = before.last_buy_ms
+            self.symbols[name] = symbol
+        ordered = sorted(self.symbols.items())
+        self.symbols.clear()  # it stays the same object: views of it are handed out
+        self.symbols.update(ordered)
+
+    def unwatch(self, name: str) -> None:
+        """Watch a symbol no more; what is known of its filters and its last buy is kept."""
+        symbol = self.symbols.pop(name)
+        self.leaving.discard(name)
+        if symbol in self.blocked:
+            self.blocked.remove(symbol)
+        symbol.anchor.reset()
+        symbol.book = None
+        self.former[name] = symbol
+
+    def idle(self, name: str) -> bool:
+        """Whether nothing of a symbol is held or under way."""
+        state = self.state
+        if name in state.ledger.positions or name in state.by_symbol:
+            return False
+        return all(order.symbol != name for order in state.orders.values())
+
     def remind(self, due_ms: int, kind: str, key: str) -> None:
         """Set a deadline; it comes once, as (kind, key)."""
         self._deadline_count += 1
         heapq.heappush(self._deadlines, (due_ms, self._deadline_count, kind, key))
         self.next_due_ms = self._deadlines[0][0]
+
+    def forget(self, kinds: Collection[str]) -> None:
+        """Drop every deadline of these kinds: whoever set them sets them anew."""
+        self._deadlines = [one for one in self._deadlines if one[2] not in kinds]
+        heapq.heapify(self._deadlines)
+        self.next_due_ms = self._deadlines[0][0] if self._deadlines else NEVER
 
     def due(self, now_ms: int) -> tuple[str, str] | None:
         """Take the earliest deadline that has come."""

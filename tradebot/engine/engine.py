@@ -13,14 +13,17 @@ from tradebot.domain.market import Instrument
 from tradebot.domain.numbers import exact
 from tradebot.domain.orders import Intent, Side
 from tradebot.engine import band, budget, exits, picture, router
+from tradebot.engine.adoption import Adoption
 from tradebot.engine.ages import STALE_INTENTS, Ages
-from tradebot.engine.anchors import make_anchor
 from tradebot.engine.decision import capped
 from tradebot.engine.desk import OUTSIDE, Desk, SymbolState
+from tradebot.engine.doubts import VERIFY
 from tradebot.engine.followup import FollowUp
+from tradebot.engine.halt import Halt
 from tradebot.engine.parts import Parts, choose
 from tradebot.engine.recovery import Recovery
 from tradebot.engine.state import EngineState
+from tradebot.engine.watchlist import Watchlist
 
 NOTHING: tuple[list[f.Fact], list[Command]] = ([], [])
 
@@ -34,11 +37,14 @@ class Engine:
     def __init__(self, profile: Profile, instruments: Sequence[Instrument]) -> None:
         self.desk = Desk(profile, {instrument.symbol: instrument for instrument in instruments})
         self.budget = budget.Budget(self.desk)
-        self.router = router.Router(self.desk)
+        self.parts: Parts = choose(self.desk, self.budget)
+        self.router = router.Router(self.desk, self.parts)
         self.recovery = Recovery(self.desk, self.budget, self.router)
         self.ages = Ages(self.desk, self.router)
-        self.parts: Parts = choose(self.desk, self.budget)
-        self.follow_up = FollowUp(self.desk, self.budget, self.parts)
+        watchlist = Watchlist(self.desk)
+        self.follow_up = FollowUp(self.desk, self.budget, self.parts, watchlist)
+        self.adoption = Adoption(self.desk, self.budget, self.router, self.ages, self.follow_up, watchlist)
+        self.halt = Halt(self.desk, self.router, self.adoption.settle)
         self._closes_only = profile.market.decide_on == "candle_close"
         self._band = profile.engine.band
         self._epoch = 0  # the state's when the common gates were last looked at
@@ -60,21 +66,23 @@ class Engine:
             e.BalancesUnavailable: self.budget.on_unavailable,
             e.DeadlineReached: self._on_deadline,
             e.HealthChecked: self._on_health,
-            e.ProfileApplied: self._on_profile,
+            e.ProfileApplied: self.adoption.on_profile,
+            e.PauseAsked: self.halt.on_pause,
+            e.ResumeAsked: self.halt.on_resume,
+            e.FlattenAsked: self.halt.on_flatten,
             e.RunStarted: self.recovery.on_run,
             e.ShutdownRequested: self._on_shutdown,
         }
         self._deadlines: dict[str, Callable[[str], None]] = {
             router.WAIT: self.router.on_wait,
-            router.VERIFY: self.router.on_verify,
+            VERIFY: self.router.on_verify,
             budget.REFRESH: lambda _: self.budget.on_refresh(),
             budget.TIMEOUT: self.budget.on_timeout,
             exits.HOLD: self._on_exit_time,
             exits.RETRY: self._on_exit_time,
             STALE_INTENTS: lambda _: self.ages.on_check(),
         }
-        for symbol in self.desk.symbols.values():
-            self.follow_up.settle(symbol)
+        self.follow_up.settle_all()
 
     # -- what the shells use ----------------------------------------------------------------------
 
@@ -98,8 +106,8 @@ class Engine:
         return picture.core_picture(self.desk)
 
     def window_picture(self, symbol: str) -> bytes:
-        """Return the price window of `symbol` as a JSON object."""
-        return picture.window_picture(self.desk, self.desk.symbols[symbol])
+        """Return the price window of `symbol` as a JSON object, an empty one where it is not watched any more."""
+        return picture.window_picture(self.desk, symbol)
 
     def restore(
         self, checkpoint: Mapping[str, Any] | None, tail: Iterable[tuple[int, int, f.Fact]]
@@ -109,8 +117,7 @@ class Engine:
         To be called before the first event. Raises StorageFailed where they cannot be understood.
         """
         restored = picture.restore(self.desk, checkpoint, tail)
-        for symbol in self.desk.symbols.values():
-            self.follow_up.settle(symbol)
+        self.adoption.settle()
         if self.desk.state.intents:
             self.ages.watch()
         return restored
@@ -124,12 +131,14 @@ class Engine:
         desk = self.desk
         desk.now = max(desk.now, now_ms)
         self._handlers[type(event)](event)
-        if not desk.state.trading:
-            self.recovery.on_event(event)
+        if not desk.state.trading and self.recovery.on_event(event) and desk.state.flattening:
+            self.halt.go_on()
         if not desk.facts and not desk.commands:
             return NOTHING
         if desk.facts:
             self.follow_up.run()
+            if desk.state.flattening:
+                self.halt.follow()
             if desk.blocked and desk.state.epoch != self._epoch:
                 self._recheck_common_gates()
         facts, commands = desk.facts, desk.commands
@@ -187,11 +196,13 @@ class Engine:
         intent = desk.state.intent_of(symbol.symbol)
         if intent is not None:
             if intent.side is Side.BUY and not intent.ending:
-                symbol.exit_wait_ms = desk.now  # looked at again as soon as the buy has ended
+                symbol.exit_wait_ms, symbol.tried_ms = desk.now, 0  # looked at again as soon as the buy has ended
                 self.router.stop(intent, "exit")
             return
         amount = exits.sellable(symbol.instrument, position, symbol.bid)
         if not amount:
+            if reason == exits.FLATTEN:
+                self.follow_up.close(position, "unsellable")
             return
         intent = self._open(
             symbol,
@@ -224,6 +235,7 @@ class Engine:
                 symbol.gate, symbol.gate_common = shut.gate, shut.common
                 desk.emit(
                     f.BuyBlocked(
+                        generation=desk.state.generation,
                         symbol=symbol.symbol,
                         price=mid,
                         anchor=anchor,
@@ -286,29 +298,15 @@ class Engine:
 
     def _on_exit_time(self, name: str) -> None:
         """Look at the exits of a symbol whose time stop or next attempt is due; an outdated deadline is nothing."""
-        symbol, now = self.desk.symbols[name], self.desk.now
-        if now < symbol.hold_ms and not 0 < symbol.exit_wait_ms <= now:
+        symbol, now = self.desk.symbols.get(name), self.desk.now
+        if symbol is None or (now < symbol.hold_ms and not 0 < symbol.exit_wait_ms <= now):
             return
-        symbol.exit_wait_ms = 0
+        symbol.exit_wait_ms = symbol.tried_ms = 0
         self._consider_exit(symbol)
         band.refresh(self.desk, self.parts.exits, symbol)
 
     def _on_health(self, event: e.HealthChecked) -> None:
         self.parts.warnings.look(event.at_ms)
-
-    def _on_profile(self, event: e.ProfileApplied) -> None:
-        """Decide by this generation's settings from here on; an anchor declared otherwise forms anew."""
-        desk = self.desk
-        profile: Profile = event.profile
-        anchor_changed = profile.drop.anchor != desk.profile.drop.anchor
-        desk.profile = profile
-        self.parts = self.follow_up.parts = choose(desk, self.budget)
-        desk.emit(f.ProfileTaken(generation=event.generation))
-        for symbol in desk.symbols.values():
-            if anchor_changed:
-                symbol.anchor = make_anchor(profile.drop.anchor)
-            desk.wake(symbol)
-            self.follow_up.settle(symbol)
 
     def _on_shutdown(self, event: e.ShutdownRequested) -> None:
         """Close the entries, and end what is under way by the policy for open orders."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Protocol
 
+from msgspec import Struct
+
 from tradebot.config.sections.exits import Exits as ExitSettings
 from tradebot.domain.facts import TrailingArmed
 from tradebot.domain.market import Instrument
@@ -13,6 +15,7 @@ from tradebot.domain.orders import Position
 from tradebot.engine.desk import NEVER, OUTSIDE, Desk, SymbolState
 
 HOLD, RETRY = "hold", "exit_retry"
+FLATTEN = "flatten"
 
 
 class ExitRules(Protocol):
@@ -40,19 +43,76 @@ class ExitsOff:
         return ""
 
 
-class DeclaredExits:
-    """Take profit, stop loss, trailing stop and time stop, as the profile declares them.
+class SellOff:
+    """Sells every position at any price, whatever the profile declares: an operator wants nothing held."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def arm(self, symbol: SymbolState) -> None:
+        """Sell at every bid while anything is held; how high a trailing stop had come stays known."""
+        high = symbol.trail_high
+        clear(symbol)
+        if symbol.symbol in self.desk.state.ledger.positions:
+            symbol.stop, symbol.trail_high = OUTSIDE, high
+
+    def reason(self, symbol: SymbolState) -> str:
+        """Return the one reason there is."""
+        del symbol
+        return FLATTEN
+
+
+class Levels(Struct, frozen=True):
+    """The bids and the time (ms) at which one position is sold; OUTSIDE, 0.0 and NEVER where there is no such rule."""
+
+    stop: float
+    target: float
+    trail_from: float
+    hold_ms: int
+
+
+class ExitLevels:
+    """What the profile's exit rules mean for a position: levels, and which of them is reached. Changes nothing.
 
     Levels are measured from the average price paid before fees, against the bid: the price one would get.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        settings = desk.profile.exits
+    def __init__(self, settings: ExitSettings) -> None:
         self._gain = _factor_up(settings.take_profit_bps)
         self._loss = _factor_down(settings.stop_loss_bps)
-        self._trail_from, self._trail = _trailing(settings)
+        self._trail_from, self.trail = _trailing(settings)
         self._hold_ms = None if settings.max_hold_s is None else ms(settings.max_hold_s)
+
+    def of(self, position: Position) -> Levels:
+        """Return the levels of a position that holds something."""
+        entry = float(position.entry_price)
+        return Levels(
+            stop=entry * self._loss,
+            target=entry * self._gain if self._gain else OUTSIDE,
+            trail_from=entry * self._trail_from if self._trail_from else OUTSIDE,
+            hold_ms=NEVER if self._hold_ms is None else position.opened_ms + self._hold_ms,
+        )
+
+    def reached(self, levels: Levels | SymbolState, bid: float, trail_high: float, now_ms: int) -> str:
+        """Return the first rule that says sell: stop loss, trailing stop, take profit, time stop; "" where none does.
+
+        `trail_high` is the highest bid since the trailing stop was armed, 0.0 while it is not.
+        """
+        if bid <= levels.stop:
+            return "stop_loss"
+        if trail_high and bid <= trail_high * self.trail:
+            return "trailing_stop"
+        if bid >= levels.target:
+            return "take_profit"
+        return "time_stop" if now_ms >= levels.hold_ms else ""
+
+
+class DeclaredExits:
+    """Take profit, stop loss, trailing stop and time stop, as the profile declares them."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._levels = ExitLevels(desk.profile.exits)
 
     def arm(self, symbol: SymbolState) -> None:
         """Set the levels from the position's entry price."""
@@ -60,36 +120,29 @@ class DeclaredExits:
         if position is None or not position.lots:
             clear(symbol)
             return
-        entry = float(position.entry_price)
-        symbol.target = entry * self._gain if self._gain else OUTSIDE
-        symbol.stop = entry * self._loss
-        symbol.trail_from = entry * self._trail_from if self._trail_from else OUTSIDE
-        hold_ms = NEVER if self._hold_ms is None else position.opened_ms + self._hold_ms
-        if hold_ms != symbol.hold_ms:
-            symbol.hold_ms = hold_ms
-            if hold_ms < NEVER:
-                self.desk.remind(hold_ms, HOLD, symbol.symbol)
+        levels = self._levels.of(position)
+        symbol.stop, symbol.target, symbol.trail_from = levels.stop, levels.target, levels.trail_from
+        if not self._levels.trail:
+            symbol.trail_high = 0.0
+        if levels.hold_ms != symbol.hold_ms:
+            symbol.hold_ms = levels.hold_ms
+            if symbol.hold_ms < NEVER:
+                self.desk.remind(symbol.hold_ms, HOLD, symbol.symbol)
 
     def reason(self, symbol: SymbolState) -> str:
-        """Return the first rule that says sell: stop loss, trailing stop, take profit, time stop."""
+        """Return the first rule that says sell, and let the trailing stop follow the bid."""
         bid = symbol.bid
-        if bid <= symbol.stop:
-            return "stop_loss"
-        if symbol.trail_high:
-            if bid > symbol.trail_high:
+        if bid > symbol.stop:
+            if symbol.trail_high:
+                symbol.trail_high = max(symbol.trail_high, bid)
+            elif bid >= symbol.trail_from:
                 symbol.trail_high = bid
-            elif bid <= symbol.trail_high * self._trail:
-                return "trailing_stop"
-        elif bid >= symbol.trail_from:
-            symbol.trail_high = bid
-            self.desk.emit(TrailingArmed(symbol=symbol.symbol, price=bid))
-        if bid >= symbol.target:
-            return "take_profit"
-        return "time_stop" if self.desk.now >= symbol.hold_ms else ""
+                self.desk.emit(TrailingArmed(symbol=symbol.symbol, price=bid, generation=self.desk.state.generation))
+        return self._levels.reached(symbol, bid, symbol.trail_high, self.desk.now)
 
     def trail_stop(self, symbol: SymbolState) -> float:
         """Return the trailing stop's present level, 0.0 while it is not armed."""
-        return symbol.trail_high * self._trail
+        return symbol.trail_high * self._levels.trail
 
 
 def clear(symbol: SymbolState) -> None:
@@ -97,6 +150,20 @@ def clear(symbol: SymbolState) -> None:
     symbol.stop = symbol.trail_high = 0.0
     symbol.target = symbol.trail_from = OUTSIDE
     symbol.hold_ms = NEVER
+
+
+def wait_after(desk: Desk, symbol: SymbolState, tried_ms: int) -> None:
+    """Let the next exit of a symbol wait for `exits.check_interval_s` after the one that ended at `tried_ms`."""
+    symbol.tried_ms = tried_ms
+    symbol.exit_wait_ms = tried_ms + ms(desk.profile.exits.check_interval_s)
+    desk.remind(symbol.exit_wait_ms, RETRY, symbol.symbol)
+
+
+def try_now(desk: Desk, symbol: SymbolState) -> None:
+    """Let the exits of a symbol be looked at as soon as possible, whether or not a price comes."""
+    symbol.tried_ms = 0
+    symbol.exit_wait_ms = desk.now
+    desk.remind(desk.now, RETRY, symbol.symbol)
 
 
 def sellable(instrument: Instrument, position: Position, bid: float) -> Decimal:

@@ -4,21 +4,38 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from tradebot.config.sections.drop import Drop as DropSettings
 from tradebot.domain import facts as f
 from tradebot.domain.numbers import EXACT, ROUGH, ZERO, bps_down, ms
 from tradebot.domain.orders import Position, Side
 from tradebot.engine import band
 from tradebot.engine.budget import Budget
 from tradebot.engine.desk import Desk, SymbolState
-from tradebot.engine.exits import RETRY, clear, sellable
+from tradebot.engine.exits import clear, sellable, try_now, wait_after
 from tradebot.engine.parts import Parts
+from tradebot.engine.watchlist import Watchlist
+
+
+class _Drop:
+    """The numbers of the drop settings, as every symbol needs them."""
+
+    def __init__(self, settings: DropSettings) -> None:
+        self.common = _trigger(settings.threshold_bps)
+        self.own = {name: _trigger(own.threshold_bps) for name, own in settings.symbol.items()}
+        self.cooldown_ms, self.debounce_ms = ms(settings.cooldown_s), ms(settings.debounce_s)
+
+
+def _trigger(threshold_bps: Decimal) -> tuple[Decimal, float]:
+    """Return a threshold and the factor from anchor to buy trigger."""
+    return threshold_bps, float(bps_down(threshold_bps))
 
 
 class FollowUp:
     """Lets symbols, deadlines and budget follow what has just been told."""
 
-    def __init__(self, desk: Desk, budget: Budget, parts: Parts) -> None:
+    def __init__(self, desk: Desk, budget: Budget, parts: Parts, watchlist: Watchlist) -> None:
         self.desk = desk
+        self.watchlist = watchlist
         self.budget = budget
         self.parts = parts
 
@@ -31,6 +48,8 @@ class FollowUp:
             fact = desk.facts[seen]
             seen += 1
             if isinstance(fact, f.OrderFilled):
+                if fact.symbol not in desk.symbols:
+                    self.watchlist.take_back(fact.symbol)
                 touched[fact.symbol] = None
                 self.budget.changed()
             elif isinstance(fact, f.IntentEnded):
@@ -42,6 +61,9 @@ class FollowUp:
             elif isinstance(fact, f.IntentOpened):
                 touched[fact.symbol] = None
         for name in touched:
+            if name in desk.leaving and desk.idle(name):
+                self.watchlist.remove(name)
+                continue
             symbol = desk.symbols[name]
             if symbol.blocked:
                 desk.wake(symbol)  # its own orders or position changed: it is looked at anew
@@ -49,14 +71,22 @@ class FollowUp:
 
     def settle(self, symbol: SymbolState) -> None:
         """Recompute what a symbol's own orders and position decide: exit levels, waits, trigger, band."""
-        drop = self.desk.profile.drop
-        override = drop.symbol.get(symbol.symbol)
-        symbol.threshold_bps = override.threshold_bps if override else drop.threshold_bps
-        symbol.factor = float(bps_down(symbol.threshold_bps))
+        self._settle(symbol, _Drop(self.desk.profile.drop))
+
+    def settle_all(self) -> None:
+        """Recompute it for every symbol, which decides on its next price, whatever held it back."""
+        drop = _Drop(self.desk.profile.drop)
+        for symbol in self.desk.symbols.values():
+            self.desk.wake(symbol)
+            self._settle(symbol, drop)
+        self.desk.blocked.clear()
+
+    def _settle(self, symbol: SymbolState, drop: _Drop) -> None:
+        symbol.threshold_bps, symbol.factor = drop.own.get(symbol.symbol, drop.common)
         self.parts.exits.arm(symbol)
         closed = self.desk.state.closed.get(symbol.symbol)
-        cooled_ms = closed.at_ms + ms(drop.cooldown_s) if closed else 0
-        symbol.rest_ms = max(cooled_ms, symbol.last_buy_ms + ms(drop.debounce_s))
+        cooled_ms = closed.at_ms + drop.cooldown_ms if closed else 0
+        symbol.rest_ms = max(cooled_ms, symbol.last_buy_ms + drop.debounce_ms)
         band.refresh(self.desk, self.parts.exits, symbol)
 
     def _intent_ended(self, fact: f.IntentEnded) -> None:
@@ -68,14 +98,14 @@ class FollowUp:
             return
         bid = symbol.bid or float(position.entry_price)
         if not sellable(symbol.instrument, position, bid):
-            self._close(position, fact.purpose if fact.side is Side.SELL else "unsellable")
+            self.close(position, fact.purpose if fact.side is Side.SELL else "unsellable")
         elif fact.side is Side.SELL:
-            symbol.exit_wait_ms = desk.now + ms(desk.profile.exits.check_interval_s)
-            desk.remind(symbol.exit_wait_ms, RETRY, fact.symbol)
-        elif symbol.exit_wait_ms:  # an exit ended this buy
-            desk.remind(desk.now, RETRY, fact.symbol)
+            wait_after(desk, symbol, desk.now)
+        elif symbol.exit_wait_ms or desk.state.flattening:  # an exit ended this buy
+            try_now(desk, symbol)
 
-    def _close(self, position: Position, reason: str) -> None:
+    def close(self, position: Position, reason: str) -> None:
+        """End a position: what is left of it is dust."""
         self.desk.emit(
             f.PositionClosed(
                 symbol=position.symbol,
@@ -97,7 +127,7 @@ class FollowUp:
         """Take the exit levels off; after a stop loss let the anchor form anew."""
         symbol = self.desk.symbols[fact.symbol]
         clear(symbol)
-        symbol.exit_wait_ms = 0
+        symbol.exit_wait_ms = symbol.tried_ms = 0
         if self.desk.profile.drop.rearm and fact.reason == "stop_loss":
             symbol.anchor.reset()
 

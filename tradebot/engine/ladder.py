@@ -9,21 +9,23 @@ from tradebot.config.sections.execution import Step
 from tradebot.domain import facts as f
 from tradebot.domain.commands import PlaceOrder
 from tradebot.domain.market import Instrument
-from tradebot.domain.numbers import ZERO, bps_down, bps_up, exact, ms
+from tradebot.domain.numbers import ZERO, bps_down, bps_up, exact
 from tradebot.domain.orders import Intent, OrderType, Side, TimeInForce
 from tradebot.engine.decision import spread_bps
 from tradebot.engine.desk import Desk, SymbolState
+from tradebot.engine.parts import Parts
 
 
 class Ladder:
     """Plans one step after the other, and ends the intent where nothing is left to try."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, parts: Parts) -> None:
         self.desk = desk
+        self.parts = parts
 
     def advance(self, intent: Intent) -> None:
         """Plan the intent's next order, or end it where nothing is left to try."""
-        steps = self._steps(intent)
+        steps = self.steps(intent)
         symbol = self.desk.symbols[intent.symbol]
         reason = intent.ending or self._forbidden(intent, symbol)
         number = intent.step + 1
@@ -36,6 +38,7 @@ class Ladder:
                 break
             self.desk.emit(
                 f.StepSkipped(
+                    generation=self.desk.state.generation,
                     intent_id=intent.intent_id,
                     symbol=intent.symbol,
                     step=number,
@@ -56,6 +59,7 @@ class Ladder:
             outcome = "unfilled" if intent.sent else "never_sent"
         self.desk.emit(
             f.IntentEnded(
+                generation=intent.generation,
                 intent_id=intent.intent_id,
                 symbol=intent.symbol,
                 side=intent.side,
@@ -68,7 +72,8 @@ class Ladder:
             )
         )
 
-    def _steps(self, intent: Intent) -> tuple[Step, ...]:
+    def steps(self, intent: Intent) -> tuple[Step, ...]:
+        """Return the steps in force for an intent of this side."""
         profile = self.desk.profile
         return profile.execution.steps if intent.side is Side.BUY else profile.exits.steps
 
@@ -76,13 +81,7 @@ class Ladder:
         """Return why no further order of a buy may be sent; an exit is never stopped here."""
         if intent.side is Side.SELL:
             return "" if symbol.seen_ms >= 0 else "no price seen"
-        if not self.desk.state.entries_open:
-            return "entries closed"
-        if not self.desk.profile.features.buying:
-            return "buying off"
-        if self.desk.now - symbol.seen_ms > ms(self.desk.profile.market.stale_after_s):
-            return "stale data"
-        return ""
+        return self.parts.gates.further(symbol)
 
     def _guard(self, intent: Intent, step: Step, symbol: SymbolState) -> tuple[str, str, str] | None:
         """Return (guard, value, limit) where the market forbids this step of a buy."""

@@ -74,8 +74,11 @@ def core_picture(desk: Desk) -> bytes:
     )
 
 
-def window_picture(desk: Desk, symbol: SymbolState) -> bytes:
-    """Return one symbol's price window as a JSON object."""
+def window_picture(desk: Desk, name: str) -> bytes:
+    """Return one symbol's price window as a JSON object, empty where it is not watched (any more)."""
+    symbol = desk.symbols.get(name)
+    if symbol is None:
+        return b"{}"
     return _encoder.encode(
         {
             "at_ms": desk.now,
@@ -134,10 +137,12 @@ def restore(desk: Desk, checkpoint: Mapping[str, Any] | None, tail: Iterable[tup
 
 
 def _take_window(symbol: SymbolState, kept: Mapping[str, Any]) -> int | None:
-    """Take one symbol's window, return its time in ms; None where it is of other settings.
+    """Take one symbol's window, return its time in ms; None where it is empty or of other settings.
 
     Prices stay unseen until the feed tells one (an old price is no price).
     """
+    if not kept:
+        return None
     try:
         taken_ms = int(kept["at_ms"])
         if not symbol.anchor.load(kept["anchor"]):

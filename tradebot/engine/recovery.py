@@ -7,7 +7,7 @@ from tradebot.domain.events import Event, OrderNotFound, OrderReported, RunStart
 from tradebot.domain.facts import OrderFilled, RecoveryCompleted, RecoveryPlanned, RunOpened
 from tradebot.engine.budget import Budget
 from tradebot.engine.desk import Desk
-from tradebot.engine.router import VERIFY, Router
+from tradebot.engine.router import Router
 
 
 class Recovery:
@@ -39,19 +39,23 @@ class Recovery:
         self._running = True
         self.budget.ask()
         for client_id in orders:
-            desk.send(QueryOrder(client_id=client_id, symbol=desk.state.orders[client_id].symbol))
-            desk.remind(desk.now + desk.profile.execution.query_interval_ms, VERIFY, client_id)  # asked again then
+            order = desk.state.orders[client_id]
+            desk.send(QueryOrder(client_id=client_id, symbol=order.symbol))
+            self.router.doubts.plan(order, "doubted")  # asked again then
 
-    def on_event(self, event: Event) -> None:
-        """Look, after each event, whether the venue has answered for every order and told the balances."""
+    def on_event(self, event: Event) -> bool:
+        """Look, after each event, whether the venue has answered for every order and told the balances.
+
+        Return whether trading is allowed by it.
+        """
         if not self._running:
-            return
+            return False
         desk = self.desk
         self._fills += sum(1 for fact in desk.facts if isinstance(fact, OrderFilled))
         if isinstance(event, OrderReported | OrderNotFound):
             self._open.discard(event.client_id)
         if any(client_id in desk.state.orders for client_id in self._open) or not self.budget.told:
-            return
+            return False
         self._running = False
         desk.emit(
             RecoveryCompleted(
@@ -63,3 +67,4 @@ class Recovery:
         for intent in list(desk.state.intents.values()):
             if intent.client_id not in desk.state.orders:
                 self.router.ladder.end(intent, "restart")
+        return True

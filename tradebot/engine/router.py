@@ -15,19 +15,21 @@ from tradebot.domain.commands import CancelOrder, QueryOrder
 from tradebot.domain.numbers import ZERO
 from tradebot.domain.orders import Intent, Order, OrderState, Side
 from tradebot.engine.desk import Desk
+from tradebot.engine.doubts import Doubts
 from tradebot.engine.ladder import Ladder
+from tradebot.engine.parts import Parts
 from tradebot.engine.transitions import News, moves
 
-WAIT, VERIFY = "wait", "verify"
+WAIT = "wait"
 
 
 class Router:
     """Turns intents into orders, one step of the ladder after the other."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, parts: Parts) -> None:
         self.desk = desk
-        self.ladder = Ladder(desk)
-        self._verify_ms: dict[str, int] = {}  # when an order is next asked for; only the latest plan counts
+        self.ladder = Ladder(desk, parts)
+        self.doubts = Doubts(desk)
 
     def stop(self, intent: Intent, reason: str) -> None:
         """End an intent as soon as its order, cancelled and verified, allows it."""
@@ -40,12 +42,14 @@ class Router:
     def cancel(self, order: Order, reason: str) -> None:
         """Ask for a cancel, and have it verified; an UNKNOWN order is queried first."""
         already = order.canceling
-        self.desk.emit(f.CancelAsked(client_id=order.client_id, symbol=order.symbol, reason=reason))
+        self.desk.emit(
+            f.CancelAsked(generation=order.generation, client_id=order.client_id, symbol=order.symbol, reason=reason)
+        )
         if order.state is OrderState.UNKNOWN:
             self._query(order)
         elif not already:
             self.desk.send(CancelOrder(client_id=order.client_id, symbol=order.symbol))
-            self._verify_in(order, self.desk.profile.execution.cancel_wait_ms)
+            self.doubts.plan(order, "cancelled")
 
     # -- answers ----------------------------------------------------------------------------------
 
@@ -56,6 +60,7 @@ class Router:
             return
         self.desk.emit(
             f.OrderSent(
+                generation=order.generation,
                 client_id=order.client_id,
                 symbol=order.symbol,
                 side=order.side,
@@ -71,7 +76,12 @@ class Router:
         order = self._moved(event.client_id, News.NOT_SENT)
         if order is None:
             return
-        self.desk.emit(f.OrderNeverSent(client_id=order.client_id, symbol=order.symbol, reason=event.reason))
+        self.desk.emit(
+            f.OrderNeverSent(
+                generation=order.generation, client_id=order.client_id, symbol=order.symbol, reason=event.reason
+            )
+        )
+        self.doubts.drop(order.client_id)
         if intent := self.desk.state.intents.get(order.intent_id):
             self.ladder.end(intent, intent.ending or event.reason)
 
@@ -84,6 +94,7 @@ class Router:
         waited = order.sent_ms
         self.desk.emit(
             f.OrderAccepted(
+                generation=order.generation,
                 client_id=order.client_id,
                 symbol=order.symbol,
                 venue_id=event.venue_id,
@@ -102,6 +113,7 @@ class Router:
             return
         self.desk.emit(
             f.OrderRejected(
+                generation=order.generation,
                 client_id=order.client_id,
                 symbol=order.symbol,
                 side=order.side,
@@ -118,6 +130,7 @@ class Router:
         if order is None:
             self.desk.emit(
                 f.StrayFillSeen(
+                    generation=state.generation,
                     client_id=event.client_id,
                     symbol=event.symbol,
                     trade_id=event.trade_id,
@@ -131,6 +144,7 @@ class Router:
         opened = order.side is Side.BUY and event.symbol not in state.ledger.positions
         self.desk.emit(
             f.OrderFilled(
+                generation=order.generation,
                 client_id=order.client_id,
                 intent_id=order.intent_id,
                 symbol=order.symbol,
@@ -145,7 +159,11 @@ class Router:
             )
         )
         if opened:
-            self.desk.emit(f.PositionOpened(symbol=order.symbol, entry_price=event.price, amount=event.amount))
+            self.desk.emit(
+                f.PositionOpened(
+                    generation=order.generation, symbol=order.symbol, entry_price=event.price, amount=event.amount
+                )
+            )
 
     def on_closed(self, event: e.OrderClosed) -> None:
         """End an order on a terminal state, once every fill it names is booked."""
@@ -159,7 +177,13 @@ class Router:
         if order is None:
             return
         self.desk.emit(
-            f.CancelFailed(client_id=order.client_id, symbol=order.symbol, code=event.code, message=event.message)
+            f.CancelFailed(
+                generation=order.generation,
+                client_id=order.client_id,
+                symbol=order.symbol,
+                code=event.code,
+                message=event.message,
+            )
         )
         self._ask(order, again=order.cancel_tries > 1)
 
@@ -171,10 +195,14 @@ class Router:
         if event.request == "place" and moves(order.state, News.DOUBTED):
             self.desk.emit(
                 f.OrderBecameUnknown(
-                    client_id=order.client_id, symbol=order.symbol, request=event.request, cause=event.cause
+                    generation=order.generation,
+                    client_id=order.client_id,
+                    symbol=order.symbol,
+                    request=event.request,
+                    cause=event.cause,
                 )
             )
-        self._verify_in(order, self.desk.profile.execution.query_interval_ms)
+        self.doubts.plan(order, "doubted")
 
     def on_reported(self, event: e.OrderReported) -> None:
         """Take the venue's picture of an order: fills first, then its state."""
@@ -187,11 +215,15 @@ class Router:
             if order.state is not OrderState.OPEN or event.filled > order.reported:
                 self.desk.emit(
                     f.OrderSeen(
-                        client_id=order.client_id, symbol=order.symbol, venue_id=event.venue_id, filled=event.filled
+                        generation=order.generation,
+                        client_id=order.client_id,
+                        symbol=order.symbol,
+                        venue_id=event.venue_id,
+                        filled=event.filled,
                     )
                 )
             if order.canceling and event.status == "pending":
-                self._verify_in(order, self._pause(order))  # the venue has both, the cancel waits behind the order
+                self.doubts.plan(order, "again")  # the venue has both, the cancel waits behind the order
             elif order.canceling:
                 self._cancel_again(order)
             elif self.desk.now >= order.sent_ms + order.wait_ms:
@@ -211,7 +243,7 @@ class Router:
         if event.conclusive and not order.filled:
             self._done(order, "absent", "proven absent")
         else:
-            self._verify_in(order, self._pause(order))
+            self.doubts.plan(order, "again")
 
     def on_wait(self, client_id: str) -> None:
         """Handle the end of a wait: cancel what is not filled, and verify."""
@@ -222,6 +254,7 @@ class Router:
             return
         self.desk.emit(
             f.OrderWaitEnded(
+                generation=order.generation,
                 client_id=order.client_id,
                 symbol=order.symbol,
                 tif=order.tif,
@@ -233,10 +266,7 @@ class Router:
 
     def on_verify(self, client_id: str) -> None:
         """Ask for an order whose end is due and has not been told."""
-        if self.desk.now < self._verify_ms.get(client_id, 0):
-            return
-        self._verify_ms.pop(client_id, None)
-        if order := self.desk.state.orders.get(client_id):
+        if self.doubts.take(client_id) and (order := self.desk.state.orders.get(client_id)):
             self._query(order)
 
     def _moved(self, client_id: str, news: News) -> Order | None:
@@ -251,13 +281,24 @@ class Router:
             # The venue counts more than we have seen: the missing fills are fetched before the order may end.
             if order.state is not OrderState.OPEN or filled > order.reported:
                 self.desk.emit(
-                    f.OrderSeen(client_id=order.client_id, symbol=order.symbol, venue_id=order.venue_id, filled=filled)
+                    f.OrderSeen(
+                        generation=order.generation,
+                        client_id=order.client_id,
+                        symbol=order.symbol,
+                        venue_id=order.venue_id,
+                        filled=filled,
+                    )
                 )
             self._ask(order, again=asked)
         elif outcome == "rejected" and not order.filled:
             self.desk.emit(
                 f.OrderRejected(
-                    client_id=order.client_id, symbol=order.symbol, side=order.side, code="rejected", message=reason
+                    generation=order.generation,
+                    client_id=order.client_id,
+                    symbol=order.symbol,
+                    side=order.side,
+                    code="rejected",
+                    message=reason,
                 )
             )
             self._after(order)
@@ -267,6 +308,7 @@ class Router:
     def _done(self, order: Order, outcome: Literal["filled", "canceled", "expired", "absent"], reason: str) -> None:
         self.desk.emit(
             f.OrderDone(
+                generation=order.generation,
                 client_id=order.client_id,
                 symbol=order.symbol,
                 side=order.side,
@@ -279,7 +321,7 @@ class Router:
 
     def _after(self, order: Order) -> None:
         """Go on with the intent of an order that has ended."""
-        self._verify_ms.pop(order.client_id, None)
+        self.doubts.drop(order.client_id)
         intent = self.desk.state.intents.get(order.intent_id)
         if intent is None:
             return
@@ -291,32 +333,22 @@ class Router:
             self.ladder.advance(intent)
 
     def _cancel_again(self, order: Order) -> None:
-        self.desk.emit(f.CancelAsked(client_id=order.client_id, symbol=order.symbol, reason="wait"))
+        self.desk.emit(
+            f.CancelAsked(generation=order.generation, client_id=order.client_id, symbol=order.symbol, reason="wait")
+        )
         self.desk.send(CancelOrder(client_id=order.client_id, symbol=order.symbol))
-        self._verify_in(order, self._pause(order))
+        self.doubts.plan(order, "again")
 
     def _ask(self, order: Order, *, again: bool) -> None:
         """Ask for an order: at once, or `again` after a pause where the last answer did not settle it."""
         if again:
-            self._verify_in(order, self._pause(order))
+            self.doubts.plan(order, "again")
         else:
             self._query(order)
 
     def _query(self, order: Order) -> None:
         self.desk.send(QueryOrder(client_id=order.client_id, symbol=order.symbol))
-        self._verify_in(order, self._pause(order))
-
-    def _verify_in(self, order: Order, wait_ms: int) -> None:
-        """Plan the one verification of an order, `wait_ms` from now; an earlier plan is void."""
-        due_ms = self.desk.now + wait_ms
-        self._verify_ms[order.client_id] = due_ms
-        self.desk.remind(due_ms, VERIFY, order.client_id)
-
-    def _pause(self, order: Order) -> int:
-        """Return the pause before the next query: doubled with the age of the doubt, bounded."""
-        settings = self.desk.profile.execution
-        age = self.desk.now - (order.sent_ms or order.planned_ms)
-        return min(max(settings.query_interval_ms, age), settings.query_max_interval_ms)
+        self.doubts.plan(order, "again")
 
 
 def _outcome(outcome: str) -> Literal["filled", "canceled", "expired"]:

@@ -54,6 +54,8 @@ class EngineState(Struct):
     entries_open: bool = True
     trading: bool = False
     epoch: int = 0
+    paused: str = ""  # who paused buying, "" while it is not
+    flattening: bool = False  # everything is to be sold
 
     def apply(self, fact: f.Fact, at_ms: int) -> None:
         """Change by one fact. Facts without a rule here change nothing."""
@@ -119,6 +121,24 @@ def _recovery_completed(state: EngineState, fact: f.RecoveryCompleted, at_ms: in
 def _entries_closed(state: EngineState, fact: f.EntriesClosed, at_ms: int) -> None:
     state.entries_open = False
     state.epoch += 1
+
+
+def _buying_paused(state: EngineState, fact: f.BuyingPaused, at_ms: int) -> None:
+    state.paused = fact.who
+    state.epoch += 1
+
+
+def _buying_resumed(state: EngineState, fact: f.BuyingResumed, at_ms: int) -> None:
+    state.paused, state.flattening = "", False
+    state.epoch += 1
+
+
+def _flatten_begun(state: EngineState, fact: f.FlattenBegun, at_ms: int) -> None:
+    state.flattening = True
+
+
+def _flatten_done(state: EngineState, fact: f.FlattenDone, at_ms: int) -> None:
+    state.flattening = False
 
 
 def _intent_opened(state: EngineState, fact: f.IntentOpened, at_ms: int) -> None:
@@ -268,6 +288,10 @@ RULES: dict[type[f.Fact], Rule] = {
     f.BalanceRefreshed: _balance_refreshed,
     f.RecoveryCompleted: _recovery_completed,
     f.EntriesClosed: _entries_closed,
+    f.BuyingPaused: _buying_paused,
+    f.BuyingResumed: _buying_resumed,
+    f.FlattenBegun: _flatten_begun,
+    f.FlattenDone: _flatten_done,
     f.IntentOpened: _intent_opened,
     f.StepSkipped: _step_skipped,
     f.IntentStale: _intent_stale,

@@ -316,6 +316,9 @@ def run_replay(
     progress: Progress,
 ) -> ReplayResult:
     """Run `profile` over a recording, from its first price to its last; orders then under way stay as they are."""
+    # what was recorded is what is watched, whatever symbols the profile names
+    market = profile.market.model_copy(update={"symbols": ()})
+    profile = profile.model_copy(update={"market": market})
     instruments = listed(profile.venue.paper, recording.instruments(profile.venue.paper.min_notional))
     engine = Engine(profile, instruments)
     venue = PaperVenue(

@@ -38,6 +38,7 @@ def placed_words(fact: f.OrderSent) -> tuple[str, dict[str, Any]]:
         "type": fact.type,
         "tif": fact.tif,
         "timeout_ms": fact.wait_ms,
+        "generation": fact.generation,
     }
 
 
@@ -76,6 +77,15 @@ def _size(fact: f.OrderPlanned) -> str:
     return f"{amount} at {_number(fact.price)}" if fact.price else f"{amount} at market"
 
 
+def _watching(fact: f.SymbolsChanged) -> str:
+    parts = (
+        ("watched from here on: ", fact.added),
+        ("not bought any more, watched until sold: ", fact.leaving),
+        ("not watched any more: ", fact.removed),
+    )
+    return "; ".join(words + _listed(names) for words, names in parts if names)
+
+
 _says(f.RunOpened, lambda x: f"Run {x.run} began, generation {x.generation}")
 _says(f.ProfileTaken, lambda x: f"Generation {x.generation} of the profile is in force")
 _says(f.AccountOpened, lambda x: f"The ledger begins with {_number(x.amount)} {x.asset}")
@@ -96,6 +106,14 @@ _says(
     ),
 )
 _says(f.EntriesClosed, lambda x: f"No new buys: {x.reason}")
+_says(f.BuyingPaused, lambda x: f"Buying paused by {x.who}")
+_says(
+    f.BuyingResumed,
+    lambda x: f"Buying resumed by {x.who}{'; not sold and kept: ' + _listed(x.kept) if x.kept else ''}",
+)
+_says(f.FlattenBegun, lambda x: f"Selling everything off, asked by {x.who}: {_listed(x.positions)}")
+_says(f.FlattenDone, lambda _fact: "Nothing is held nor under way any more; buying stays paused")
+_says(f.SymbolsChanged, _watching)
 _says(
     f.BuyBlocked,
     lambda x: (
