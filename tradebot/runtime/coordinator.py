@@ -45,6 +45,7 @@ class Ending(Struct):
     code: ExitCode = ExitCode.CLEAN
     reason: str = ""
     error: str = ""
+    fatal_reload: str = ""
     forced: bool = False
     orders_at_start: int = 0
     orders_left: tuple[str, ...] = ()
@@ -117,6 +118,13 @@ class Coordinator:
             self.ending.reason = "crash"
             self._asked.set()
 
+    def fatal_reload(self, reason: str) -> None:
+        """End the run cleanly with exit code 4: an edit could be neither kept nor taken back."""
+        if not self.ending.fatal_reload:
+            self.ending.fatal_reload = reason
+            self._say(f"fatal reload: {reason}")
+        self.request("fatal reload")
+
     async def wait(self) -> None:
         """Return when the run is to end."""
         await self._asked.wait()
@@ -167,6 +175,8 @@ class Coordinator:
         ending = self.ending
         if ending.error:
             return ExitCode.CRASHED
+        if ending.fatal_reload:
+            return ExitCode.FATAL_RELOAD
         if ending.forced:
             return ExitCode.FORCED
         if ending.orders_left and limits.open_orders != "leave":

@@ -17,10 +17,12 @@ from tradebot.domain.orders import Side
 from tradebot.engine.engine import Engine
 from tradebot.ports import Clock, Log
 from tradebot.runtime.agreement import disagreement
+from tradebot.runtime.beginning import open_history
 from tradebot.runtime.errorbook import CountedLog, ErrorBook
 from tradebot.storage.account import AccountStore
 from tradebot.storage.checkpoint import Checkpointer, read_checkpoint
 from tradebot.storage.files import set_aside, utc_stamp, write_atomic
+from tradebot.storage.history import History
 from tradebot.storage.home import Home
 from tradebot.storage.journal import SqliteJournal
 from tradebot.storage.retention import prune_sessions
@@ -61,6 +63,7 @@ class Opened(Struct):
     journal: SqliteJournal
     checkpointer: Checkpointer
     account: AccountStore
+    history: History
     image: AccountImage | None
 
 
@@ -135,6 +138,8 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
     state, limits = profile.state, profile.shutdown
     home = Home.open(Path(profile.bot.state_dir), profile.bot.instance)
     stack.callback(home.close)
+    history = open_history(home.profiles, state.journal_retry_s, clock.now_ms(), telling.log)
+    stack.callback(history.close)
     if fresh:
         for path in (home.account, home.journal, home.checkpoint):
             aside = set_aside(path, clock.now_ms(), tails=_SQLITE_TAILS)
@@ -157,7 +162,7 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
             "or begin a new account with --fresh",
             ExitCode.RECOVERY_REFUSED,
         )
-    return Opened(home, journal, checkpointer, account, image)
+    return Opened(home, journal, checkpointer, account, history, image)
 
 
 def restore(

@@ -9,6 +9,9 @@ from pathlib import Path
 from tradebot.domain.errors import CannotStart
 from tradebot.storage.files import reason
 
+PROFILES = "profiles.sqlite"
+"""Name of the file in a home that holds the history of its profile."""
+
 
 class Home:
     """The durable home of one instance, `state_dir/<instance>/`, held by an exclusive lock until `close`."""
@@ -64,7 +67,7 @@ class Home:
     @property
     def profiles(self) -> Path:
         """The profile history's file."""
-        return self.folder / "profiles.sqlite"
+        return self.folder / PROFILES
 
     def close(self) -> None:
         """Give the lock back; harmless when called twice."""

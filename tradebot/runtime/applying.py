@@ -1,0 +1,281 @@
+"""How does one generation come into force? Asked by the reloads, once an edit, a toggle or a rollback may be applied.
+
+Written down before it is swapped in, in force in the history after; whatever ends the process in between, the
+history and the files on the disk say one valid generation, the old or the new.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from msgspec import Struct
+
+from tradebot.config.diff import Change, diff
+from tradebot.config.faults import ProfileInvalid
+from tradebot.config.loader import Loaded, load_profile
+from tradebot.config.profile import Profile
+from tradebot.config.show import effective
+from tradebot.domain.errors import StorageFailed
+from tradebot.domain.events import ProfileApplied
+from tradebot.domain.generation import Cause, Generation, ProfileText, Switch, Verdict
+from tradebot.domain.market import Instrument
+from tradebot.engine.plan import plan
+from tradebot.runtime.component import in_thread
+from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Rejected, RolledBack, change_lines
+from tradebot.runtime.swapping import CannotBuild, Swappable
+from tradebot.runtime.transaction import FlipFailed, SwapFailed, Transaction
+from tradebot.storage.restore import restore, writable
+
+if TYPE_CHECKING:
+    from tradebot.runtime.wiring import Run
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Force(Struct, frozen=True):
+    """What is in force: the generation, and the profile as it was loaded."""
+
+    generation: Generation
+    loaded: Loaded
+
+
+class Target(Struct, frozen=True):
+    """What is to come into force, and why. `settle` is the text whose verdict ends with it.
+
+    With `restore`, its files are written back to the disk. `reason` says why it was taken back to.
+    """
+
+    loaded: Loaded
+    cause: Cause
+    who: str
+    switches: tuple[Switch, ...]
+    settle: str | None = None
+    restore: bool = False
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class SuspectEngine(Exception):
+    """The engine failed while it took the new generation: the run ends and recovers."""
+
+
+class Applying:
+    """Brings generations into force, one at a time. `force` is what is in force."""
+
+    def __init__(self, run: Run, bench: Sequence[Swappable], force: Force) -> None:
+        self._run = run
+        self._bench = bench
+        self.force = force
+        self._replaced: Transaction | None = None
+
+    async def retire(self) -> None:
+        """End what the last generation replaced; after its outcome is told, since who is told may be part of it."""
+        replaced, self._replaced = self._replaced, None
+        if replaced is not None:
+            await replaced.retire(self.force.loaded.profile.reload.drain_timeout_s)
+
+    async def apply(self, target: Target, begun: float) -> AnyOutcome:
+        """Bring `target` into force; `begun` (monotonic seconds) is when it was asked for."""
+        force, run = self.force, self._run
+        changes = diff(force.loaded, target.loaded)
+        old, new = force.loaded.profile, target.loaded.profile
+        transaction = Transaction(self._bench, [one.key for one in changes], old, new, run.telling.log)
+        try:
+            await transaction.stage(old.reload.build_timeout_s)
+        except CannotBuild as error:
+            return self._rejected(target, f"cannot be built: {error}")
+        try:
+            generation = await self._begin(target, changes)
+        except StorageFailed as error:
+            await transaction.discard(old.reload.drain_timeout_s)
+            return self._rejected(target, str(error))
+        planned = plan(run.engine, new, transaction.instruments)
+        effects = transaction.effects()
+        before = tuple(symbol.instrument for symbol in run.engine.symbols.values())
+        try:
+            transaction.swap(partial(self._tell_engine, generation.number, new, transaction.instruments))
+        except (SwapFailed, FlipFailed) as error:
+            return await self._taken_back(target, generation, transaction, error)
+        took_ms = (time.monotonic() - begun) * 1000
+        run.loaded = target.loaded
+        try:
+            await in_history(
+                run.opened.history.commit,
+                generation.number,
+                run.clock.now_ms(),
+                switches=target.switches,
+                settle=target.settle,
+            )
+        except StorageFailed as error:
+            return await self._flip(target, generation, transaction, before, error)
+        self.force = Force(generation, target.loaded)
+        notes = (*target.notes, *await self._write_back(target, generation))
+        self._replaced = transaction
+        return Applied(
+            generation=generation.number,
+            path=target.loaded.path,
+            who=target.who,
+            previous=force.generation.number,
+            cause=target.cause,
+            changes=changes,
+            effects=effects,
+            plan=tuple(planned.lines()),
+            touched_orders=planned.touched_orders,
+            took_ms=took_ms,
+            notes=notes,
+        )
+
+    # -- the steps ------------------------------------------------------------------------------
+
+    async def _begin(self, target: Target, changes: Sequence[Change]) -> Generation:
+        """Write the new generation down, and before a rollback what its files displace. Raises StorageFailed."""
+        history = self._run.opened.history
+        force = self.force.generation
+        number = await in_history(history.next_number, force.number)
+        generation = Generation(
+            number=number,
+            at_ms=self._run.clock.now_ms(),
+            cause=target.cause,
+            who=target.who,
+            path=target.loaded.path,
+            digest=target.loaded.digest,
+            files=texts(target.loaded),
+            effective=effective(target.loaded),
+            changes=tuple(line.strip() for line in change_lines(changes, {})),
+            switches=target.switches,
+            previous=force.number,
+            reason=target.reason,
+        )
+        await in_history(history.begin, generation)
+        if target.restore:
+            await in_history(history.begin_restore, number, on_disk(generation.files))
+        return generation
+
+    def _tell_engine(self, number: int, profile: Profile, instruments: tuple[Instrument, ...] | None) -> None:
+        run = self._run
+        run.shell.inject(ProfileApplied(number, profile, run.clock.now_ms(), instruments))
+        if run.shell.fatal is not None:
+            raise SuspectEngine(str(run.shell.fatal))
+
+    async def _write_back(self, target: Target, generation: Generation) -> tuple[str, ...]:
+        """Write a rollback's files to the disk; where that cannot be done, the text there is not run by a start."""
+        if not target.restore:
+            return ()
+        run, history = self._run, self._run.opened.history
+        why = await in_history(_restored, generation.files)
+        try:
+            if why:
+                disk = await in_history(_disk_text, target.loaded.path)
+                if disk is not None and disk.digest != generation.digest:
+                    reason = f"rolled back by {target.who}; the files could not be written"
+                    verdict = Verdict(
+                        disk.digest, "condemned", run.clock.now_ms(), target.who, texts(disk), reason=reason
+                    )
+                    await in_history(history.judge, verdict)
+            await in_history(history.end_restore)
+        except StorageFailed as error:
+            run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(error))
+        if not why:
+            return (f"files restored byte for byte: {', '.join(one.path for one in generation.files)}",)
+        return (f"the files are not restored ({why}): generation {generation.number} is in force over what they say",)
+
+    # -- what goes wrong ------------------------------------------------------------------------
+
+    async def _taken_back(
+        self, target: Target, generation: Generation, transaction: Transaction, error: Exception
+    ) -> AnyOutcome:
+        """Tell what became of a swap that failed."""
+        await transaction.discard(self.force.loaded.profile.reload.drain_timeout_s)
+        await self._note_failed(target, generation, str(error))
+        if isinstance(error, FlipFailed):
+            return self._fatal(target, f"generation {generation.number} could not be taken back: {error}")
+        return self._rolled_back(target, generation, f"the swap failed: {error}")
+
+    async def _flip(
+        self,
+        target: Target,
+        generation: Generation,
+        transaction: Transaction,
+        before: tuple[Instrument, ...],
+        error: StorageFailed,
+    ) -> AnyOutcome:
+        """Swap back what the history could not take: what is not written down is not in force."""
+        force, run = self.force, self._run
+        watched = None if transaction.instruments is None else before
+        run.loaded = force.loaded
+        try:
+            transaction.flip(error)
+            self._tell_engine(force.generation.number, force.loaded.profile, watched)
+        except (FlipFailed, SuspectEngine) as worse:
+            return await self._taken_back(target, generation, transaction, FlipFailed(str(worse)))
+        return await self._taken_back(target, generation, transaction, error)
+
+    async def _note_failed(self, target: Target, generation: Generation, reason: str) -> None:
+        history = self._run.opened.history
+        try:
+            await in_history(history.fail, generation.number, self._run.clock.now_ms(), reason)
+            if target.restore:
+                await in_history(history.end_restore)
+        except StorageFailed as error:
+            self._run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(error))
+
+    def _rejected(self, target: Target, reason: str) -> Rejected:
+        return Rejected(generation=self.force.generation.number, path=target.loaded.path, who=target.who, reason=reason)
+
+    def _rolled_back(self, target: Target, generation: Generation, reason: str) -> RolledBack:
+        return RolledBack(
+            generation=self.force.generation.number,
+            path=target.loaded.path,
+            who=target.who,
+            condemned=generation.number,
+            reason=reason,
+        )
+
+    def _fatal(self, target: Target, reason: str) -> Fatal:
+        return Fatal(generation=self.force.generation.number, path=target.loaded.path, who=target.who, reason=reason)
+
+
+async def in_history(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what `call`, which waits for a disk, returns; in a thread of its own."""
+    return await in_thread("tradebot-history", partial(call, *args, **kwargs))
+
+
+def texts(loaded: Loaded) -> tuple[ProfileText, ...]:
+    """Return a profile's files as the history keeps them."""
+    return tuple(ProfileText(one.path, one.source) for one in loaded.files)
+
+
+def on_disk(files: Sequence[ProfileText]) -> tuple[ProfileText, ...]:
+    """Return what stands on the disk where `files` would be written; what is not there is left out."""
+    found = []
+    for one in files:
+        try:
+            found.append(ProfileText(one.path, Path(one.path).read_bytes()))
+        except OSError:
+            continue  # not there, or not readable: nothing that could be kept
+    return tuple(found)
+
+
+def _restored(files: Sequence[ProfileText]) -> str:
+    """Write `files` back; return why that cannot be done, "" where it is done."""
+    try:
+        why = writable(files)
+        if not why:
+            restore(files)
+    except StorageFailed as error:
+        return str(error)
+    return why
+
+
+def _disk_text(path: str, environ: Mapping[str, str] = os.environ) -> Loaded | None:
+    """Return the profile as it stands on the disk, None where it is faulty: no start runs it then."""
+    try:
+        return load_profile(path, environ)
+    except ProfileInvalid:
+        return None

@@ -1,0 +1,88 @@
+"""Under which generation does a run begin? Written down before the engine hears of it; asked by wiring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tradebot.config.show import effective
+from tradebot.domain.errors import StorageFailed
+from tradebot.domain.generation import Generation
+from tradebot.ports import Log
+from tradebot.runtime.applying import texts
+from tradebot.runtime.generations import EXITS_ONLY, Choice
+from tradebot.storage.history import History
+from tradebot.storage.restore import restore, writable
+
+
+def open_history(path: Path, busy_s: float, now_ms: int, log: Log) -> History:
+    """Open the profile's history; a damaged one is set aside and reported, a new one begun. Raises StorageFailed."""
+    try:
+        return History.open(path, busy_s)
+    except StorageFailed as error:
+        aside = History.reset(path, now_ms)
+        if aside is None:
+            raise
+        text = f"the profile's history is set aside as {aside.name}, its generations are not known any more: {error}"
+        log.emit("events", "ERROR", "STATE_SET_ASIDE", text, path=str(path), aside=str(aside), cause=str(error))
+        return History.open(path, busy_s)
+
+
+def begin(choice: Choice, history: History, above: int, now_ms: int, log: Log) -> Generation:
+    """Return the generation that the run begins under, durable in `history`; its number is above `above`.
+
+    Raises StorageFailed.
+    """
+    for left in history.unfinished():
+        text = f"generation {left.number} was being applied when the last run ended; it never came into force by itself"
+        history.fail(left.number, now_ms, "the process ended within its transaction")
+        log.emit("events", "WARNING", "PROFILE_UNFINISHED", text, number=left.number)
+    if choice.accepted:
+        history.accept(choice.accepted, now_ms, "start")
+    generation = choice.continues or _begun(choice, history, above, now_ms)
+    if choice.restoring:
+        _carry_through(history, generation, log)
+    kind = "goes on" if choice.continues else "begins"
+    text = f"generation {generation.number} {kind}: {choice.loaded.path}"
+    log.emit(
+        "events",
+        "WARNING" if choice.note else "INFO",
+        "PROFILE_IN_FORCE",
+        f"{text} · {choice.note}" if choice.note else text,
+        number=generation.number,
+        digest=generation.digest,
+        overrides=[f"{one.feature} {'on' if one.on else 'off'} ({one.who})" for one in generation.switches],
+        faults=[str(fault) for fault in choice.faults],
+    )
+    return generation
+
+
+def _begun(choice: Choice, history: History, above: int, now_ms: int) -> Generation:
+    before = history.in_force()
+    generation = Generation(
+        number=history.next_number(above),
+        at_ms=now_ms,
+        cause=choice.cause,
+        who="start",
+        path=choice.loaded.path,
+        digest=choice.loaded.digest,
+        files=texts(choice.loaded),
+        effective=effective(choice.loaded),
+        switches=choice.switches,
+        previous=0 if before is None else before.number,
+        reason=choice.note,
+    )
+    history.begin(generation)
+    lasting = tuple(one for one in choice.switches if one.who != EXITS_ONLY)
+    history.commit(generation.number, now_ms, switches=lasting)
+    return generation
+
+
+def _carry_through(history: History, generation: Generation, log: Log) -> None:
+    """Write the files that an interrupted rollback had begun to write."""
+    why = writable(generation.files)
+    if not why:
+        restore(generation.files)
+        log.emit("events", "INFO", "PROFILE_FILES_RESTORED", "the files of the interrupted rollback are written")
+    else:
+        log.emit("events", "WARNING", "PROFILE_FILES_RESTORED", f"the files are not restored: {why}")
+    history.end_restore()

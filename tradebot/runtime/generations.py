@@ -1,0 +1,188 @@
+"""Which generation does a start run? Chosen from the profile on the disk and the history; asked by the command line.
+
+A text that waits for a confirmation, needs a restart nobody has accepted, or was rolled back is not run by a start:
+the last good generation is. A faulty text ends the start, unless something is held and the last good generation
+says that its exits go on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from tradebot.config.extends import ProfileFile
+from tradebot.config.faults import Fault, ProfileInvalid
+from tradebot.config.identity import identity
+from tradebot.config.loader import Loaded, load_profile
+from tradebot.config.show import effective
+from tradebot.domain.errors import StorageFailed
+from tradebot.domain.generation import Cause, Generation, Switch, Verdict
+from tradebot.storage.history import History
+from tradebot.storage.home import PROFILES
+
+EXITS_ONLY = "start"
+"""Who switches buying off for a start on the last good generation of a faulty profile."""
+
+
+class Choice(Struct, frozen=True):
+    """What a start runs. `continues` is the generation that is in force already, None where a new one begins.
+
+    `note` says why it is not the text on the disk, "" where it is. `faults` are that text's, where it is faulty: then
+    it is run only if something is held.
+    """
+
+    loaded: Loaded
+    switches: tuple[Switch, ...] = ()
+    continues: Generation | None = None
+    cause: Cause = "start"
+    note: str = ""
+    faults: tuple[Fault, ...] = ()
+    accepted: str = ""
+    """Digest of a text whose verdict this start overrules."""
+    damage: str = ""
+    """Why the history cannot be read; it is set aside."""
+    restoring: int = 0
+    """The generation whose files a rollback was writing when the last run ended."""
+
+
+def choose(profile: str, environ: Mapping[str, str] = os.environ, *, accept: bool = False) -> Choice:
+    """Return what a start on `profile` runs; `accept` runs the text on the disk whatever was found about it.
+
+    Raises ProfileInvalid where nothing may be run.
+    """
+    where = identity(profile, environ)
+    past, damage = _past(Path(where.state_dir) / where.instance / PROFILES)
+    if past is None:
+        return Choice(load_profile(profile, environ), damage=damage)
+    try:
+        loaded = load_profile(profile, environ)
+    except ProfileInvalid as invalid:
+        return _faulty(past, where.path, environ, invalid)
+    if past.restoring:
+        return _interrupted(past, loaded, environ)
+    verdict = past.verdicts.get(loaded.digest)
+    if verdict is None or verdict.kind == "rejected" or accept:
+        return _as_written(past, loaded, environ, accepted="" if verdict is None else verdict.digest)
+    return _instead(past, loaded, verdict, environ)
+
+
+def stored(generation: Generation) -> tuple[ProfileFile, ...]:
+    """Return a generation's files as the loader takes them."""
+    return tuple(ProfileFile(one.path, one.source) for one in generation.files)
+
+
+def toggles(switches: tuple[Switch, ...]) -> dict[str, bool]:
+    """Return the overrides as the loader takes them."""
+    return {one.feature: one.on for one in switches}
+
+
+def same_profile(generation: Generation, path: str) -> bool:
+    """Whether a generation is one of the profile at `path`."""
+    return os.path.abspath(generation.path) == os.path.abspath(path)
+
+
+class _Past(Struct):
+    """What the history says, read at once."""
+
+    in_force: Generation | None
+    last_good: Generation | None
+    switches: tuple[Switch, ...]
+    verdicts: dict[str, Verdict]
+    restoring: Generation | None
+
+
+def _past(path: Path) -> tuple[_Past | None, str]:
+    """Return what the history at `path` says, None where there is none or it cannot be read (then with the reason)."""
+    try:
+        history = History.read_only(path)
+        if history is None:
+            return None, ""
+        try:
+            restoring = history.restoring()
+            past = _Past(
+                in_force=history.in_force(),
+                last_good=history.last_good(),
+                switches=history.switches(),
+                verdicts={one.digest: one for one in history.verdicts(1000)},
+                restoring=None if restoring is None else history.generation(restoring.number),
+            )
+        finally:
+            history.close()
+    except StorageFailed as error:
+        return None, str(error)
+    return past, ""
+
+
+def _as_written(past: _Past, loaded: Loaded, environ: Mapping[str, str], accepted: str) -> Choice:
+    """Run the text on the disk, with the overrides; it goes on as the generation in force where nothing differs."""
+    loaded = load_profile(loaded.path, environ, switches=toggles(past.switches))
+    return Choice(loaded, past.switches, _continued(past, loaded), accepted=accepted)
+
+
+def _continued(past: _Past, loaded: Loaded) -> Generation | None:
+    before = past.in_force
+    same = before is not None and before.digest == loaded.digest and before.effective == effective(loaded)
+    return before if same and before is not None and before.switches == past.switches else None
+
+
+def _instead(past: _Past, loaded: Loaded, verdict: Verdict, environ: Mapping[str, str]) -> Choice:
+    """Run the last good generation instead of a text that may not be run."""
+    found = {
+        "pending": "waits for a confirmation",
+        "refused": "needs a restart that was not accepted",
+        "condemned": "was rolled back",
+    }[verdict.kind]
+    reason = f" ({verdict.reason})" if verdict.reason else ""
+    why = f"{loaded.path} {found}{reason}"
+    good = _fallback(past, loaded.path, verdict.digest)
+    if good is None:
+        message = f"{found}{reason}, and there is no good generation of it: `--accept` runs it all the same"
+        raise ProfileInvalid([Fault(loaded.path, 0, 0, "", message)])
+    again = load_profile(good.path, environ, switches=toggles(past.switches), stored=stored(good))
+    how = "`--accept` at a start, or `tradebot reload --confirm`, runs it"
+    note = f"{why}: running generation {good.number} instead; {how}"
+    return Choice(again, past.switches, _continued(past, again), note=note)
+
+
+def _fallback(past: _Past, path: str, unless: str) -> Generation | None:
+    """Return the generation in force, or else the last good one, of the profile at `path`; never the text `unless`."""
+    for one in (past.in_force, past.last_good):
+        if one is None or one.digest == unless or not same_profile(one, path):
+            continue
+        verdict = past.verdicts.get(one.digest)
+        if verdict is None or verdict.kind != "condemned":
+            return one
+    return None
+
+
+def _faulty(past: _Past, path: str, environ: Mapping[str, str], invalid: ProfileInvalid) -> Choice:
+    good = _fallback(past, path, "")
+    if good is None:
+        raise invalid
+    exits_only = Switch(feature="buying", on=False, who=EXITS_ONLY, at_ms=0, why="the profile on the disk is faulty")
+    switches = (*(one for one in past.switches if one.feature != "buying"), exits_only)
+    try:
+        loaded = load_profile(good.path, environ, switches=toggles(switches), stored=stored(good))
+    except ProfileInvalid:
+        raise invalid from None
+    if loaded.profile.start.on_faulty != "exits_only":
+        raise invalid
+    count = len(invalid.faults)
+    note = (
+        f"{path} has {count} {'fault' if count == 1 else 'faults'}: running generation {good.number} without entries, "
+        "as start.on_faulty says"
+    )
+    return Choice(loaded, switches, note=note, faults=invalid.faults)
+
+
+def _interrupted(past: _Past, loaded: Loaded, environ: Mapping[str, str]) -> Choice:
+    """Go on with a rollback that was writing its files when the last run ended."""
+    target = past.restoring
+    if target is None or not same_profile(target, loaded.path):
+        return _as_written(past, loaded, environ, accepted="")
+    again = load_profile(target.path, environ, switches=toggles(past.switches), stored=stored(target))
+    note = f"a rollback to generation {target.number} was interrupted: it is carried through"
+    return Choice(again, past.switches, _continued(past, again), "rollback", note, restoring=target.number)

@@ -1,0 +1,246 @@
+"""How is the profile in force kept, watched and shown while the bot runs? Asked by the bot and by its operator.
+
+Every outcome comes through here: told to the logs, counted, and followed by what follows: the probation, the files
+that are watched, the end of the run where nothing else is sound.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tradebot.config.catalogue import settings_of
+from tradebot.config.sections.features import Features
+from tradebot.domain.errors import StorageFailed
+from tradebot.domain.views import OutcomeView, PendingView, ProbationView, ProfileView, SwitchView
+from tradebot.runtime.applying import Force
+from tradebot.runtime.generations import Choice
+from tradebot.runtime.outcomes import (
+    AnyOutcome,
+    Applied,
+    Fatal,
+    Pending,
+    Refused,
+    Rejected,
+    RolledBack,
+    Unchanged,
+    change_views,
+)
+from tradebot.runtime.probation import NotWatched, Probation, Readings, Watch
+from tradebot.runtime.reload import Reloads
+from tradebot.runtime.swapping import Swappable
+
+if TYPE_CHECKING:
+    from tradebot.domain.events import Event
+    from tradebot.runtime.wiring import Run
+
+
+class LiveProfile:
+    """The generation in force and everything about it. It is a chore of the loop: the probation's looks."""
+
+    name = "probation"
+
+    def __init__(
+        self,
+        run: Run,
+        choice: Choice,
+        force: Force,
+        bench: Sequence[Swappable],
+        readings: Readings,
+        follow: Callable[[Sequence[str]], None],
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._run = run
+        self._choice = choice
+        self._readings = readings
+        self._follow = follow
+        self._watch: Watch | Probation = NotWatched()
+        self._last: OutcomeView | None = None
+        self._last_ms = 0
+        self.note = choice.note
+        """Why the text on the disk is not what was started with, until an edit is applied."""
+        self.reloads = Reloads(run, bench, force, self._told, environ)
+        self._gauge(ok=True, at_ms=run.clock.now_ms())
+
+    # -- the probation, as a chore ---------------------------------------------------------------
+
+    @property
+    def next_due_ms(self) -> int:
+        """When the guards are looked at next."""
+        return self._watch.next_due_ms
+
+    def run(self, now_ms: int) -> Event | None:
+        """Look at the guards."""
+        return self._watch.run(now_ms)
+
+    def put_on_probation(self, falls_back_to: int) -> None:
+        """Watch the generation in force from here on; without a probation in the profile it is good at once."""
+        run, generation = self._run, self.reloads.force.generation
+        profile = run.loaded.profile
+        lasts_s = profile.reload.probation_s
+        if not profile.features.probation or not lasts_s or not falls_back_to:
+            self._watch = NotWatched()
+            self.reloads.passed(generation.number)
+            return
+        self._watch = Probation(
+            generation.number,
+            falls_back_to,
+            profile.reload.guards,
+            self._readings,
+            run.clock.now_ms(),
+            lasts_s,
+            self.reloads.breach,
+            lambda: self._passed(generation.number),
+        )
+        words = " · ".join(self._watch.words())
+        text = f"generation {generation.number} is on probation for {lasts_s:g} s: {words or 'no guard is on'}"
+        run.telling.log.emit("events", "INFO", "PROFILE_PROBATION_STARTED", text, number=generation.number)
+        run.shell.wake()
+
+    def _passed(self, number: int) -> None:
+        text = f"generation {number} is past its probation"
+        self._run.telling.log.emit("events", "INFO", "PROFILE_PROBATION_PASSED", text, number=number)
+        self._watch = NotWatched()
+        self.reloads.passed(number)
+
+    def condemn_crashed(self, error: str) -> None:
+        """Remember that the run crashed while its generation was on probation: the next start runs the last good one.
+
+        Waits for a disk.
+        """
+        watch, run = self._watch, self._run
+        if not isinstance(watch, Probation):
+            return
+        try:
+            run.opened.history.condemn(
+                self.reloads.force.generation.number, run.clock.now_ms(), f"crashed on probation: {error}", "tradebot"
+            )
+        except StorageFailed as failed:
+            run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(failed))
+
+    # -- what became of an edit ------------------------------------------------------------------
+
+    def _told(self, outcome: AnyOutcome) -> None:
+        run, now_ms = self._run, self._run.clock.now_ms()
+        self._tell(outcome)
+        if not isinstance(outcome, Unchanged):
+            self._last, self._last_ms = outcome.view(), now_ms
+        run.telling.metrics.count("config_reloads", outcome=outcome.kind)
+        match outcome:
+            case Applied():
+                self.note = ""
+                self._gauge(ok=True, at_ms=now_ms)
+                self._follow(self.reloads.watched())
+                if outcome.cause in {"edit", "confirm"}:
+                    self.put_on_probation(self._fall_back(outcome.previous))
+                elif outcome.cause == "rollback":
+                    self._watch = NotWatched()
+            case RolledBack():
+                self._watch = NotWatched()
+                self._gauge(ok=False, at_ms=now_ms)
+            case Rejected() | Refused():
+                self._gauge(ok=False, at_ms=now_ms)
+            case Fatal():
+                self._gauge(ok=False, at_ms=now_ms)
+                run.coordinator.fatal_reload(outcome.reason)
+            case Pending() | Unchanged():
+                self._gauge(ok=None, at_ms=now_ms)
+                if not self.reloads.pinned:
+                    self.note = ""
+
+    def _fall_back(self, previous: int) -> int:
+        """Return the generation that a breach goes back to: past another's probation, to the one before it."""
+        return self._watch.falls_back_to if isinstance(self._watch, Probation) else previous
+
+    def _tell(self, outcome: AnyOutcome) -> None:
+        view = outcome.view()
+        head, *rest = outcome.lines()
+        text = " · ".join([head, *(line.strip() for line in rest)])
+        self._run.telling.log.emit(
+            "events",
+            outcome.level,
+            outcome.event_type,
+            text,
+            outcome=outcome.kind,
+            in_force=outcome.generation,
+            who=outcome.who,
+            keys=list(view.keys),
+            lines=list(view.lines),
+        )
+
+    def _gauge(self, *, ok: bool | None, at_ms: int) -> None:
+        """Set what monitoring looks at; `ok` None leaves the last result as it was."""
+        metrics, reloads = self._run.telling.metrics, self.reloads
+        metrics.gauge("config_generation", reloads.force.generation.number)
+        metrics.gauge("config_pending", 0 if reloads.waiting is None else 1)
+        metrics.gauge("config_overrides", len(reloads.force.generation.switches))
+        if ok is None:
+            return
+        metrics.gauge("config_last_reload_successful", 1 if ok else 0)
+        if ok:
+            metrics.gauge("config_last_reload_success_timestamp_s", at_ms / 1000)
+
+    # -- what is shown ---------------------------------------------------------------------------
+
+    def view(self) -> ProfileView:
+        """Return which version is in force, and what is about it."""
+        force = self.reloads.force
+        generation = force.generation
+        return ProfileView(
+            path=force.loaded.path,
+            generation=generation.number,
+            since_ms=generation.at_ms,
+            cause=generation.cause,
+            who=generation.who,
+            digest=generation.digest,
+            pinned=self.reloads.pinned,
+            last_reload=self._last,
+            last_reload_ms=self._last_ms,
+            pending=_pending(self.reloads.waiting),
+            probation=self._probation(),
+            overrides=tuple(one for one in self.features() if one.override),
+            note=self.note,
+        )
+
+    def features(self) -> tuple[SwitchView, ...]:
+        """Return every toggle: what is in force, what the profile says, and who set it otherwise."""
+        force = self.reloads.force
+        switches = {one.feature: one for one in force.generation.switches}
+        found = []
+        for name, declared in settings_of(Features).items():
+            on = getattr(force.loaded.profile.features, name)
+            switch = switches.get(name)
+            if switch is None:
+                found.append(SwitchView(feature=name, on=on, profile=on, sentence=declared.sentence))
+            else:
+                found.append(
+                    SwitchView(
+                        feature=name,
+                        on=on,
+                        profile=not on,
+                        override=switch.who,
+                        why=switch.why,
+                        since_ms=switch.at_ms,
+                        sentence=declared.sentence,
+                    )
+                )
+        return tuple(found)
+
+    def _probation(self) -> ProbationView | None:
+        watch = self._watch
+        if not isinstance(watch, Probation):
+            return None
+        return ProbationView(until_ms=watch.until_ms, falls_back_to=watch.falls_back_to, guards=watch.words())
+
+
+def _pending(waiting: Pending | None) -> PendingView | None:
+    if waiting is None:
+        return None
+    return PendingView(
+        since_ms=waiting.since_ms,
+        who=waiting.who,
+        reason=waiting.reason,
+        changes=change_views(waiting.changes, {}),
+        plan=waiting.plan,
+    )

@@ -1,0 +1,28 @@
+"""What can be asked of the reloads? Asked by the watcher, the signals, the control door and the guards."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from msgspec import Struct
+
+from tradebot.runtime.outcomes import AnyOutcome
+
+Kind = Literal["edit", "confirm", "rollback", "switch", "breach", "passed"]
+
+
+class Request(Struct):
+    """One thing asked for. `number` is a rollback's generation, `feature` and `on` a toggle's; `why` a reason in words.
+
+    `begun` (monotonic seconds) is when it was asked for.
+    """
+
+    kind: Kind
+    who: str
+    answer: asyncio.Future[AnyOutcome] | None = None
+    begun: float = 0.0
+    number: int | None = None
+    feature: str = ""
+    on: bool | None = None
+    why: str = ""
