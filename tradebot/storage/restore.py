@@ -25,7 +25,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 class _Place(Struct):
-    """Where one file goes: `path` as it is named, `target` behind all links, `old` what stands there, None for nothing."""
+    """Where one file goes: `path` as named, `target` behind all links, `old` what stands there, None for nothing."""
 
     path: str
     target: Path
