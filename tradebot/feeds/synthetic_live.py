@@ -45,6 +45,11 @@ class SyntheticLive:
         """Return the synthetic symbols and their filters."""
         return self._instruments
 
+    @property
+    def next_ms(self) -> int:
+        """When the next event happens: until then there is nothing to publish."""
+        return self._market.next_ms
+
     async def run(self, publish: Callable[[Event], None]) -> None:
         """Publish what happens until cancelled.
 

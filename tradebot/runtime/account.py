@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from tradebot.domain.account import AccountDelta, AccountImage
 from tradebot.domain.commands import Command
 from tradebot.domain.events import Event
+from tradebot.domain.market import Instrument
 from tradebot.ports import Due, Venue
 
 
@@ -27,6 +28,10 @@ class TimedVenue(Venue, Protocol):
 
 class Account(TimedVenue, Protocol):
     """A simulated venue that tells what changed in its account."""
+
+    def add_instruments(self, instruments: Iterable[Instrument]) -> None:
+        """Take orders in these symbols from here on."""
+        ...
 
     def take_delta(self) -> AccountDelta | None:
         """Return what changed since the last call, or None."""
@@ -69,6 +74,10 @@ class StoredAccount:
     def advance(self, now_ms: int) -> list[Due]:
         """Do what has come due. Raises StorageFailed; the answers follow."""
         return self._stored(self._venue.advance(now_ms))
+
+    def add_instruments(self, instruments: Iterable[Instrument]) -> None:
+        """Take orders in these symbols from here on."""
+        self._venue.add_instruments(instruments)
 
     def save(self) -> None:
         """Store what is not stored yet, before the end. Raises StorageFailed."""

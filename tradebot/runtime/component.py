@@ -193,9 +193,9 @@ class ThreadPart:
         if thread.is_alive():
             raise TimeoutError(f"thread {thread.name} did not end within {self._stop_timeout_s:g} s")
 
-    def retune(self, interval_s: float) -> None:
+    def retune(self, interval_s: float, stop_timeout_s: float) -> None:
         """Take a turn every `interval_s` from here on; a wait under way is measured anew."""
-        self._interval_s = interval_s
+        self._interval_s, self._stop_timeout_s = interval_s, stop_timeout_s
         self._pace.retune(interval_s)
 
     def _run(self, pace: Pace) -> None:

@@ -9,7 +9,7 @@ from what is so when they are sent. Events carry the time of their effect; they 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from tradebot.config.sections.venue import Paper
@@ -59,14 +59,14 @@ class PaperVenue:
     ) -> None:
         keep = settings.keep_orders
         self._account = Account.opened(quote, settings.initial_quote, keep) if image is None else Account(image, keep)
-        self._instruments = instruments
+        self._instruments = dict(instruments)
         fees = Fees.of(
             settings.maker_fee_bps,
             settings.taker_fee_bps,
             in_quote=settings.fee_in == "quote",
             places=settings.fee_places,
         )
-        self._core = Matching(instruments, fees, exact(settings.participation), self._account)
+        self._core = Matching(self._instruments, fees, exact(settings.participation), self._account)
         self._latency = Latency(settings.entry_latency_ms, settings.response_latency_ms, settings.jitter_ms, seed)
         self._lanes: dict[str, list[AccountOrder]] = {}  # orders on their way, by symbol, in order of arrival
         self._live: dict[str, AccountOrder] = {}  # on their way or in effect
@@ -133,6 +133,11 @@ class PaperVenue:
         That a queue before an order became shorter is told along with the next change, or when `everything` is asked.
         """
         return self._account.take_delta(everything=everything)
+
+    def add_instruments(self, instruments: Iterable[Instrument]) -> None:
+        """Take orders in these symbols from here on; one that is known keeps its filters."""
+        for instrument in instruments:
+            self._instruments.setdefault(instrument.symbol, instrument)
 
     def image(self) -> AccountImage:
         """Return a copy of the account; a venue made from it goes on from here.
