@@ -116,7 +116,7 @@ class Probation:
         def check(what: str, value: float | Decimal, limit: float | Decimal | None, *, most: bool) -> None:
             if limit is not None:
                 over = value > limit if most else value >= limit
-                checks.append((f"{what} {value:g} ({'≤' if most else '<'} {limit:g})", over))
+                checks.append((f"{what} {float(value):g} ({'≤' if most else '<'} {float(limit):g})", over))
 
         check("errors a minute", self._errors.minute, guards.max_errors_per_min, most=True)
         sent = readings.orders_sent() - self._sent
