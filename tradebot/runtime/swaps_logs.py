@@ -1,7 +1,7 @@
 """How do the logs come to another way of writing while everybody tells? Asked by the reload.
 
 Concerned: `logging.max_file_mb`, `logging.max_disk_mb`, `logging.queue_limit`, `logging.retry_s`,
-`features.split_logging`. The level is told to the pipeline at once (`swaps_numbers`).
+`features.split_logging`. The level is told to the pipeline at once (`swaps_bench`).
 """
 
 from __future__ import annotations

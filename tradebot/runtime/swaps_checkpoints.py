@@ -1,32 +1,42 @@
-"""Which parts take new numbers as they run, and who is told which? Asked by the reload, for its bench of parts.
+"""How are the periodic checkpoints changed, switched off and on again? Asked by the bot and the reload.
 
-A part that only takes numbers is one line here; one that is built anew has a file of its own (`swaps_*`).
+Concerned: `state.persist_interval_s`, `state.slice_ms`, `features.state_persistence`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Sequence
+from typing import Final, Protocol
 
 from tradebot.config.profile import Profile
-from tradebot.ports import Log
-from tradebot.runtime.checkpoints import Checkpoints, NoCheckpoints, Pictured, Submit, Written
-from tradebot.runtime.chores import HealthCheck, JournalGuard
-from tradebot.runtime.cycle_log import NO_CYCLE_TIMES, CycleLog, CycleTimes
-from tradebot.runtime.failures import ComponentFailures
+from tradebot.ports import Clock
+from tradebot.runtime.checkpoints import Checkpoints, NoCheckpoints, Pictured, Written
+from tradebot.runtime.failures import NO_FAILURES, Failures
 from tradebot.runtime.live import LiveShell
 from tradebot.runtime.meter import Meter
-from tradebot.runtime.swapping import Staged, Swappable, Tuned
-from tradebot.runtime.swaps_feed import FeedSwap
-from tradebot.runtime.watchdog import Watchdog
-from tradebot.telemetry.logs import LogPipeline
+from tradebot.runtime.swapping import Staged
 
-PERSISTENCE = ("state.persist_interval_s", "state.slice_ms", "features.state_persistence")
-"""What the periodic checkpoints are made by."""
+PERSISTENCE: Final = ("state.persist_interval_s", "state.slice_ms", "features.state_persistence")
+
+WRITER: Final = "checkpointer"
+"""Name of the part that writes what the chore takes, in the book of failures."""
 
 
-def cycle_log(profile: Profile, log: Log) -> CycleLog:
-    """Return what tells every cycle's time, or its null part."""
-    return CycleTimes(log) if profile.features.cycle_time_logging else NO_CYCLE_TIMES
+class Writer(Protocol):
+    """Who writes the pictures, in a thread of its own."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a picture waits or is being written."""
+        ...
+
+    def flush(self, timeout_s: float) -> bool:
+        """Return whether the newest picture was written, waiting at most so long."""
+        ...
+
+    def submit(self, core: bytes, windows: Sequence[tuple[str, bytes]]) -> None:
+        """Take a picture to be written."""
+        ...
 
 
 class CheckpointSwap:
@@ -38,13 +48,22 @@ class CheckpointSwap:
     name = "checkpoint"
 
     def __init__(
-        self, profile: Profile, engine: Pictured, journal: Written, submit: Submit, meter: Meter, now: Callable[[], int]
+        self,
+        profile: Profile,
+        engine: Pictured,
+        journal: Written,
+        writer: Writer,
+        meter: Meter,
+        clock: Clock,
+        failures: Failures = NO_FAILURES,
     ) -> None:
         self._engine = engine
         self._journal = journal
-        self._submit = submit
+        self._writer = writer
         self._meter = meter
-        self._now = now
+        self._clock = clock
+        self._failures = failures
+        self._submitted = False
         self.chore = self.make(profile)
         self._shell: LiveShell | None = None
 
@@ -59,7 +78,7 @@ class CheckpointSwap:
             self._submit,
             state.persist_interval_s,
             state.slice_ms,
-            self._now(),
+            self._clock.now_ms(),
             self._meter,
         )
 
@@ -75,6 +94,16 @@ class CheckpointSwap:
     async def stage(self, old: Profile, new: Profile) -> Staged:
         """Make the chore that `new` asks for, if it is another."""
         return _Checkpointing(self, old, new)
+
+    def _submit(self, core: bytes, windows: Sequence[tuple[str, bytes]]) -> None:
+        """Hand a picture over; whether the one before it was written counts as the writer's failure or success."""
+        if self._submitted and not self._writer.busy:
+            if self._writer.flush(0):
+                self._failures.well(WRITER)
+            else:
+                self._failures.failed(WRITER, "the checkpoint before was not written")
+        self._submitted = True
+        self._writer.submit(core, windows)
 
     def turn(self, to: Checkpoints | NoCheckpoints) -> None:
         """Do `to` instead of the chore in force; a picture half taken is dropped."""
@@ -117,51 +146,3 @@ class _Checkpointing:
         self._swap.turn(chore)
         if isinstance(chore, Checkpoints):
             chore.retune(profile.state.persist_interval_s, profile.state.slice_ms)
-
-
-def tuned_parts(
-    shell: LiveShell,
-    watchdog: Watchdog,
-    health: HealthCheck,
-    guard: JournalGuard,
-    failures: ComponentFailures,
-    feed: FeedSwap,
-    pipeline: LogPipeline,
-    log: Log,
-) -> list[Swappable]:
-    """Return the parts of a run that only take numbers, each with the keys it is concerned with."""
-    beats = ("engine.heartbeat_interval_s",)
-
-    def tell_watchdog(profile: Profile) -> None:
-        watchdog.retune(profile.engine.heartbeat_interval_s, profile.engine.heartbeat_timeout_s)
-
-    def tell_loop(profile: Profile) -> None:
-        shell.retune(profile.engine)
-
-    return [
-        Tuned(
-            "loop",
-            (
-                "engine.loop_sleep_s",
-                "engine.error_backoff_s",
-                "engine.max_consecutive_errors",
-                "engine.slow_cycle_s",
-            ),
-            tell_loop,
-        ),
-        Tuned(
-            "cycle_log", ("features.cycle_time_logging",), lambda profile: shell.log_cycles(cycle_log(profile, log))
-        ),
-        Tuned("watchdog", (*beats, "engine.heartbeat_timeout_s"), tell_watchdog),
-        Tuned("journal_guard", beats, lambda profile: guard.retune(profile.engine.heartbeat_interval_s)),
-        Tuned(
-            "health_check",
-            ("market.stale_after_s", "market.health_check_interval_s"),
-            lambda profile: health.retune(profile.market),
-        ),
-        Tuned("failures", ("engine.max_component_failures",), lambda profile: failures.retune(
-            profile.engine.max_component_failures
-        )),
-        Tuned("feed_backoff", ("engine.error_backoff_s",), lambda profile: feed.retune(profile.engine.error_backoff_s)),
-        Tuned("log_level", ("logging.level",), lambda profile: pipeline.set_level(profile.logging.level)),
-    ]  # fmt: skip
