@@ -207,3 +207,39 @@ def test_arrays_without_end_are_told() -> None:
 def test_a_file_that_cannot_be_read_is_told() -> None:
     Path("p.toml").symlink_to("/proc/self/mem")
     assert faults("p") == ["p.toml: p.toml cannot be read: input/output error"]
+
+
+def test_a_toggles_override_is_laid_over_files_and_environment() -> None:
+    write("p.toml", "[features]\nbuying = false\nexits = false\n")
+    loaded = load_profile("p", {"TRADEBOT__FEATURES__BUYING": "false"}, switches={"buying": True, "metrics": False})
+    features = loaded.profile.features
+    assert (features.buying, features.exits, features.metrics) == (True, False, False)
+    assert origins(loaded) == {
+        "features.buying": "feature override",
+        "features.exits": "p.toml:3",
+        "features.metrics": "feature override",
+    }
+
+
+def test_an_override_of_no_toggle_is_a_fault_with_the_nearest() -> None:
+    write("p.toml", "[bot]\nsed = 1\n")
+    with pytest.raises(ProfileInvalid) as invalid:
+        load_profile("p", {}, switches={"buyin": False, "x": True})
+    first, near, none = map(str, invalid.value.faults)
+    assert first.startswith("p.toml:2:1: bot.sed: ")
+    assert near == "feature override: features.buyin: names no toggle; did you mean buying?"
+    assert none.startswith("feature override: features.x: names no toggle; the toggles are buying, exits, ")
+
+
+def test_a_rule_that_an_override_breaks_is_told_at_the_override() -> None:
+    write("p.toml", '[reload]\nmode = "confirm"\n')
+    with pytest.raises(ProfileInvalid) as invalid:
+        load_profile("p", {}, switches={"control_door": False})
+    (fault,) = invalid.value.faults
+    assert (fault.file, fault.line, fault.key) == ("feature override", 0, "reload.mode")
+
+
+def test_an_override_does_not_hide_a_table_that_is_none() -> None:
+    write("p.toml", "features = 3\n")
+    with pytest.raises(ProfileInvalid, match=r"p.toml:1:1: features: 3 is not a table"):
+        load_profile("p", {}, switches={"buying": False})
