@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
@@ -137,7 +137,7 @@ class Client:
         """Let the run end cleanly."""
         return cast("Done", await self._ask("stop", Plain()))
 
-    async def events(self) -> AsyncIterator[bytes]:
+    async def events(self) -> AsyncGenerator[bytes, None]:
         """Yield every log record from here on as one JSON line; ends when the bot ends the stream.
 
         A line `{"lost": n}` says that n records are missing there. Raises Unanswered where the stream breaks: the bot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import msgspec
@@ -16,7 +17,8 @@ HEAD_S = 5.0
 TAKE_S = 5.0
 """Longest time for taking an answer."""
 
-_TURNED_AWAY_S = 1.0
+TURNED_AWAY_S = 1.0
+"""Longest time for the first words of a client that is turned away."""
 
 
 def problem(status: int, error: str, where: str, **headers: str) -> web.Response:
@@ -30,21 +32,16 @@ class Connection(web.RequestHandler):
 
     __slots__ = ("_deadline", "gone")
 
-    gone: asyncio.Future[None]
-    """Done when the client has gone."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, and wait for the head of the request."""
-        super().connection_made(transport)
-        self.gone = self._loop.create_future()
+    def __init__(self, server: web.Server, loop: asyncio.AbstractEventLoop, **settings: Any) -> None:
+        super().__init__(server, loop=loop, **settings)
+        self.gone: asyncio.Future[None] = loop.create_future()
+        """Done when the client has gone."""
         self._deadline: asyncio.TimerHandle | None = None
         self.within(HEAD_S)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
-        self.within(None)
-        if not self.gone.done():
-            self.gone.set_result(None)
+        self._end()
         super().connection_lost(exc)
 
     def within(self, seconds: float | None) -> None:
@@ -55,8 +52,15 @@ class Connection(web.RequestHandler):
 
     def abort(self) -> None:
         """End the connection without a word."""
-        if self.transport is not None:
+        if self.transport is None:
+            self._end()
+        else:
             self.transport.abort()
+
+    def _end(self) -> None:
+        self.within(None)
+        if not self.gone.done():
+            self.gone.set_result(None)
 
     def handle_error(
         self,
@@ -74,11 +78,18 @@ class Connection(web.RequestHandler):
 
 
 class Connections(web.Server):
-    """Makes a `Connection` of every client."""
+    """Makes a `Connection` of every client, and knows those that have not gone."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], **settings: Any) -> None:
+        super().__init__(handler, **settings)
+        self.present: set[Connection] = set()
 
     def __call__(self) -> Connection:
-        """Return the next one."""
-        return Connection(self, loop=self._loop, **self._kwargs)
+        """Return the next one; it counts from here on, before anything was read from it."""
+        client = Connection(self, self._loop, **self._kwargs)
+        self.present.add(client)
+        client.gone.add_done_callback(lambda _: self.present.discard(client))
+        return client
 
 
 class TurnedAway(asyncio.Protocol):
@@ -94,7 +105,7 @@ class TurnedAway(asyncio.Protocol):
         """Wait for its first words, but not long."""
         self._transport = cast("asyncio.Transport", transport)
         self._others.add(self)
-        self._deadline = asyncio.get_running_loop().call_later(_TURNED_AWAY_S, self.abort)
+        self._deadline = asyncio.get_running_loop().call_later(TURNED_AWAY_S, self.abort)
 
     def data_received(self, data: bytes) -> None:
         """Say it and close."""

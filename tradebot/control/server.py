@@ -55,7 +55,17 @@ class Door:
     @property
     def clients(self) -> int:
         """How many connections there are."""
-        return len(self._connections.connections) if self._server is not None else 0
+        return len(self._connections.present) if self._server is not None else 0
+
+    @property
+    def listeners(self) -> int:
+        """How many clients follow the event stream."""
+        return len(self._desk.audience) if self._server is not None else 0
+
+    @property
+    def hand_overs(self) -> int:
+        """How often log records have crossed into the loop since the door was opened."""
+        return self._desk.audience.hand_overs
 
     async def start(self) -> None:
         """Open the door.
@@ -106,7 +116,7 @@ class Door:
     def _admit(self) -> asyncio.Protocol:
         """Return who speaks with the next client."""
         most = self._settings.max_clients
-        if len(self._connections.connections) < most:
+        if len(self._connections.present) < most:
             return self._connections()
         turned_away = TurnedAway(self._turned_away, most)
         if len(self._turned_away) >= MOST_TURNED_AWAY:

@@ -109,8 +109,13 @@ class Audience:
             listener.most = most
 
     def end(self) -> None:
-        """End every stream once it has taken what waits."""
-        for listener in self._listeners:
+        """End every stream once it has taken what was told so far."""
+        with self._lock:
+            lines = list(self._crossing)
+            self._crossing.clear()
+        for listener in list(self._listeners):
+            for line in lines:
+                listener.put(line)
             listener.end()
 
     def _tell(self, line: bytes) -> None:
