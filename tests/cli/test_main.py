@@ -117,7 +117,8 @@ def test_profile_show_prints_what_is_in_force(capsys: pytest.CaptureFixture[str]
 def test_profile_keys_prints_what_begins_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "keys", "exits.stop"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        'exits.stop_loss_bps = 400  (a number above 0 and below 10_000 (bps), or "off" · live)',
+        'exits.stop_loss_bps = 400  (a number above 0 and below 10_000 (bps), or "off" · live '
+        '· looser when higher or "off", which waits for a confirmation)',
         "    Loss below the entry price at which a position is sold.",
     ]
     assert main(["profile", "keys", "nothing"]) == 1
