@@ -243,15 +243,15 @@ def _bytes(path: str) -> tuple[str, bytes]:
     """Return ("read", the bytes) or (why not, nothing); a pipe or a device is never waited for."""
     try:
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(number).st_mode):
+                return "no file", b""
+            with os.fdopen(number, "rb", closefd=False) as file:
+                return "read", file.read()
+        finally:
+            os.close(number)
     except OSError as error:
         return f"error {error.errno}", b""
-    with os.fdopen(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            return "no file", b""
-        try:
-            return "read", file.read()
-        except OSError as error:
-            return f"error {error.errno}", b""
 
 
 def places(files: Iterable[str]) -> tuple[str, ...]:
