@@ -28,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", required=True, metavar="P", help="profile: a file, or a name in profiles/")
     parser.add_argument("--headless", action="store_true", help="log lines only, no live status on the terminal")
     parser.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS", help="stop cleanly after so long")
+    parser.add_argument(
+        "--accept", action="store_true", help="run the profile as it stands, though it waits, was refused or rolled back"
+    )
     parser.add_argument("--fresh", action="store_true", help="begin a new paper account; the old one is set aside")
 
 
@@ -39,14 +42,14 @@ def run(args: argparse.Namespace) -> int:
 
 def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None = None) -> int:
     """Run the bot with the parts of `makers`, by default the real ones, under handlers already installed."""
-    from tradebot.config.loader import load_profile
+    from tradebot.runtime.generations import choose
     from tradebot.runtime.leftovers import held
     from tradebot.runtime.running import finish, last_lines
     from tradebot.runtime.wiring import Makers, Options, wire
     from tradebot.telemetry.console import Console, NoConsole
 
     before = held()
-    loaded = load_profile(args.profile)
+    choice = choose(args.profile, accept=args.accept)
     headless = args.headless or not sys.stdout.isatty()
     console = Console(sys.stdout, "INFO", frozenset({"events"})) if headless else NoConsole()
     view = None
@@ -56,7 +59,7 @@ def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None =
         view = LiveStatus
     options = Options(run_for_s=args.seconds, fresh=args.fresh, console=console, view=view)
     try:
-        wired = wire(loaded, options, signals, _say, makers or Makers())
+        wired = wire(choice, options, signals, _say, makers or Makers())
     except StopAsked as asked:
         code = interrupted(len(signals.received))
         _say(f"stopped before it began: {asked} · exit {int(code)}")
@@ -67,7 +70,7 @@ def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None =
     gc.set_threshold(*COLLECT_AFTER)
     finished = finish(wired, before, _say)
     _report(wired)
-    for line in last_lines(finished, loaded.profile.shutdown.open_orders):
+    for line in last_lines(finished, wired.loaded.profile.shutdown.open_orders):
         print(line)
     return finished.ending.code
 

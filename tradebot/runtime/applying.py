@@ -95,7 +95,7 @@ class Applying:
         except StorageFailed as error:
             await transaction.discard(old.reload.drain_timeout_s)
             return self._rejected(target, str(error))
-        planned = plan(run.engine, new, transaction.instruments)
+        planned = plan(run.engine.desk, new, transaction.instruments)
         effects = transaction.effects()
         before = tuple(symbol.instrument for symbol in run.engine.symbols.values())
         try:

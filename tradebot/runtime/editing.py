@@ -171,7 +171,7 @@ class Edits:
             reason=reason,
             waits=waits,
             changes=tuple(changes),
-            plan=tuple(plan(self._run.engine, loaded.profile).lines()),
+            plan=tuple(plan(self._run.engine.desk, loaded.profile).lines()),
             digest=loaded.digest,
             condemned=condemned,
             since_ms=self._run.clock.now_ms(),

@@ -79,6 +79,13 @@ class ErrorBook:
         for fact in facts:
             self.add(level_of(fact), fact.event_type)
 
+    def count(self, level: Level, event_type: str = "") -> int:
+        """Return how often `event_type` was told at `level`; "" counts all of that level."""
+        with self._lock:
+            if event_type:
+                return self._counts[level, event_type]
+            return sum(count for (told, _), count in self._counts.items() if told == level)
+
     def of(self, level: Level) -> dict[str, int]:
         """Return how often each event type was told at `level`."""
         with self._lock:

@@ -15,6 +15,7 @@ from tradebot.config.sections.features import Features
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.views import OutcomeView, PendingView, ProbationView, ProfileView, SwitchView
 from tradebot.runtime.applying import Force
+from tradebot.runtime.failures import TOGGLES
 from tradebot.runtime.generations import Choice
 from tradebot.runtime.outcomes import (
     AnyOutcome,
@@ -61,7 +62,9 @@ class LiveProfile:
         self.note = choice.note
         """Why the text on the disk is not what was started with, until an edit is applied."""
         self.reloads = Reloads(run, bench, force, self._told, environ)
-        self._gauge(ok=True, at_ms=run.clock.now_ms())
+        self._good: tuple[bool, int] = (True, run.clock.now_ms())  # the last reload, and when one last succeeded
+        run.telling.metrics.on_turn(self._gauge)
+        self._gauge()
 
     # -- the probation, as a chore ---------------------------------------------------------------
 
@@ -73,6 +76,27 @@ class LiveProfile:
     def run(self, now_ms: int) -> Event | None:
         """Look at the guards."""
         return self._watch.run(now_ms)
+
+    def begin(self) -> None:
+        """Begin, once the reloads serve: watch what is not known to be good, and read what the start passed over."""
+        generation, history = self.reloads.force.generation, self._run.opened.history
+        if self._choice.note:
+            self.reloads.hint("start")
+        if generation.state == "good":
+            return
+        good = history.last_good(generation.digest)
+        self.put_on_probation(0 if good is None else good.number)
+
+    def tired(self, name: str, count: int, last: str) -> None:
+        """Switch a component off that failed again and again; one without a toggle goes on, and is told of."""
+        toggle = TOGGLES.get(name, "")
+        text = f"{name} failed {count} times in a row: {last}"
+        if not toggle:
+            self._run.telling.log.emit("events", "ERROR", "COMPONENT_FAILS", text, component=name, in_a_row=count)
+            return
+        text += f"; it is switched off, `tradebot feature on {toggle}` switches it on again"
+        self._run.telling.log.emit("events", "ERROR", "COMPONENT_SWITCHED_OFF", text, component=name, in_a_row=count)
+        self.reloads.switch_off(toggle, f"{name} failed {count} times in a row: {last}")
 
     def put_on_probation(self, falls_back_to: int) -> None:
         """Watch the generation in force from here on; without a probation in the profile it is good at once."""
@@ -129,25 +153,28 @@ class LiveProfile:
         run.telling.metrics.count("config_reloads", outcome=outcome.kind)
         match outcome:
             case Applied():
-                self.note = ""
-                self._gauge(ok=True, at_ms=now_ms)
-                self._follow(self.reloads.watched())
-                if outcome.cause in {"edit", "confirm"}:
-                    self.put_on_probation(self._fall_back(outcome.previous))
-                elif outcome.cause == "rollback":
-                    self._watch = NotWatched()
-            case RolledBack():
-                self._watch = NotWatched()
-                self._gauge(ok=False, at_ms=now_ms)
+                self._good = (True, now_ms)
+                self._applied(outcome)
             case Rejected() | Refused():
-                self._gauge(ok=False, at_ms=now_ms)
+                self._good = (False, self._good[1])
+            case RolledBack():
+                self._good = (False, self._good[1])
+                self._watch = NotWatched()
             case Fatal():
-                self._gauge(ok=False, at_ms=now_ms)
+                self._good = (False, self._good[1])
                 run.coordinator.fatal_reload(outcome.reason)
             case Pending() | Unchanged():
-                self._gauge(ok=None, at_ms=now_ms)
                 if not self.reloads.pinned:
                     self.note = ""
+        self._gauge()
+
+    def _applied(self, outcome: Applied) -> None:
+        self.note = ""
+        self._follow(self.reloads.watched())
+        if outcome.cause in {"edit", "confirm"}:
+            self.put_on_probation(self._fall_back(outcome.previous))
+        elif outcome.cause == "rollback":
+            self._watch = NotWatched()
 
     def _fall_back(self, previous: int) -> int:
         """Return the generation that a breach goes back to: past another's probation, to the one before it."""
@@ -169,17 +196,15 @@ class LiveProfile:
             lines=list(view.lines),
         )
 
-    def _gauge(self, *, ok: bool | None, at_ms: int) -> None:
-        """Set what monitoring looks at; `ok` None leaves the last result as it was."""
+    def _gauge(self) -> None:
+        """Set what monitoring looks at."""
         metrics, reloads = self._run.telling.metrics, self.reloads
+        successful, since_ms = self._good
         metrics.gauge("config_generation", reloads.force.generation.number)
         metrics.gauge("config_pending", 0 if reloads.waiting is None else 1)
         metrics.gauge("config_overrides", len(reloads.force.generation.switches))
-        if ok is None:
-            return
-        metrics.gauge("config_last_reload_successful", 1 if ok else 0)
-        if ok:
-            metrics.gauge("config_last_reload_success_timestamp_s", at_ms / 1000)
+        metrics.gauge("config_last_reload_successful", 1 if successful else 0)
+        metrics.gauge("config_last_reload_success_timestamp_s", since_ms / 1000)
 
     # -- what is shown ---------------------------------------------------------------------------
 

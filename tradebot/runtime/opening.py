@@ -19,6 +19,8 @@ from tradebot.ports import Clock, Log
 from tradebot.runtime.agreement import disagreement
 from tradebot.runtime.beginning import open_history
 from tradebot.runtime.errorbook import CountedLog, ErrorBook
+from tradebot.runtime.failures import ComponentFailures, Tired
+from tradebot.runtime.swaps_metrics import MetricsPart
 from tradebot.storage.account import AccountStore
 from tradebot.storage.checkpoint import Checkpointer, read_checkpoint
 from tradebot.storage.files import set_aside, utc_stamp, write_atomic
@@ -31,29 +33,46 @@ from tradebot.telemetry.console import Console
 from tradebot.telemetry.library_logs import library_logs
 from tradebot.telemetry.log_files import OneFile, SplitFiles
 from tradebot.telemetry.logs import LogPipeline
-from tradebot.telemetry.metrics import Metrics, NoMetrics
+from tradebot.telemetry.metrics import SwitchedMetrics
 from tradebot.telemetry.recorder import FactRecorder
-from tradebot.telemetry.summary import MetricsSummary
 
 _SQLITE_TAILS = ("-wal", "-shm")
 
 
 class Telling(Struct):
-    """Where a run is told: its session folder, logs and metrics. `summary` None says metrics are off."""
+    """Where a run is told: its session folder, logs, metrics; `tired` hears of components that fail again and again."""
 
     session: Session
     pipeline: LogPipeline
     log: Log
     errors: ErrorBook
-    metrics: Metrics
+    metrics: SwitchedMetrics
+    metrics_part: MetricsPart
     recorder: FactRecorder
-    summary: MetricsSummary | None
+    failures: ComponentFailures
+    tired: Relay
     exit_code: ExitCode = ExitCode.CLEAN
 
     def start_failed(self, error: CannotStart) -> None:
         """Tell that the run does not begin, and with which exit code it ends."""
         self.exit_code = error.exit_code
         self.log.emit("events", "ERROR", "START_FAILED", str(error), exit_code=int(error.exit_code))
+
+
+class Relay:
+    """Passes on which component failed again and again; before anybody listens it is told to the log."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.to: Tired | None = None
+
+    def __call__(self, name: str, in_a_row: int, last: str) -> None:
+        """Pass it on."""
+        if self.to is not None:
+            self.to(name, in_a_row, last)
+        else:
+            text = f"{name} failed {in_a_row} times in a row: {last}"
+            self._log.emit("events", "ERROR", "COMPONENT_FAILS", text, component=name, in_a_row=in_a_row)
 
 
 class Opened(Struct):
@@ -100,14 +119,12 @@ def open_session(
     errors = ErrorBook()
     log = CountedLog(pipeline, errors)
     stack.enter_context(library_logs(log))
-    metrics: Metrics = NoMetrics()
-    summary = None
-    if profile.features.metrics:
-        metrics = Metrics(profile.metrics.observations_kept)
-        summary = MetricsSummary(metrics, session.metrics / "summary.json", _replace, log)
-        summary.announce(profile.metrics.export_interval_s)
-    recorder = FactRecorder(pipeline, metrics)
-    telling.append(Telling(session, pipeline, log, errors, metrics, recorder, summary))
+    tired = Relay(log)
+    failures = ComponentFailures(profile.engine.max_component_failures, tired)
+    part = MetricsPart(profile, session.metrics / "summary.json", _replace, clock, log, failures)
+    recorder = FactRecorder(pipeline, part.face)
+    part.face.on_turn(recorder.gauge)
+    telling.append(Telling(session, pipeline, log, errors, part.face, part, recorder, failures, tired))
     _tidy(loaded, session, sessions, log)
     return telling[0]
 

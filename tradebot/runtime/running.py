@@ -42,12 +42,12 @@ def finish(run: Run, before: Held, say: Callable[[str], None]) -> Finished:
         if not left.clean:
             say(f"left behind in the process: {left}")
         try:
-            shutdown = _shutdown(ending, left, bot.seq)
+            shutdown = _shutdown(ending, left, bot.closing.seq)
             session.close(ended_ms=run.clock.now_ms(), exit_code=int(ending.code), shutdown=shutdown)
         except StorageFailed as error:
             say(f"the session's record cannot be written: {error}")
     return Finished(
-        ending, left, bot.seq, len(run.engine.state.ledger.positions), run.book.cancelled - bot.cancelled_before
+        ending, left, bot.closing.seq, len(run.engine.state.ledger.positions), run.book.cancelled - bot.cancelled_before
     )
 
 

@@ -64,6 +64,8 @@ class StatusBook:
         self.trades = 0
         self.pnl = ZERO
         self.cancelled = 0
+        self.sent = 0
+        self.rejected = 0
 
     def record(self, facts: Sequence[f.Fact], now_ms: int, last_seq: int = 0) -> None:
         """Count `facts` and pass them on."""
@@ -73,6 +75,10 @@ class StatusBook:
             elif isinstance(fact, f.PositionClosed):
                 self.trades += 1
                 self.pnl += fact.pnl
+            elif isinstance(fact, f.OrderSent):
+                self.sent += 1
+            elif isinstance(fact, f.OrderRejected):
+                self.rejected += 1
             elif isinstance(fact, f.OrderDone) and fact.outcome == "canceled":
                 self.cancelled += 1
         self._errors.add_facts(facts)

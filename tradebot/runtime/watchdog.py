@@ -59,6 +59,11 @@ class Watchdog:
         """Ask nothing of `name` any more; one that is not watched is no error."""
         self._watched = {other: watched for other, watched in self._watched.items() if other != name}
 
+    @property
+    def silent(self) -> frozenset[str]:
+        """Names of the parts that show no sign of life at present."""
+        return frozenset(name for name, part in self._watched.items() if part.silent)
+
     def retune(self, interval_s: float, timeout_s: float) -> None:
         """Look every `interval_s` from here on, a wait under way included, and report a silence of `timeout_s`."""
         self._interval_s, self._timeout_s = interval_s, timeout_s

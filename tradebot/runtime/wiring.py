@@ -12,28 +12,34 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from tradebot.config.faults import ProfileInvalid
 from tradebot.config.loader import Loaded
 from tradebot.config.profile import Profile
 from tradebot.domain.account import AccountImage
 from tradebot.domain.errors import CannotStart, ExitCode, StorageFailed
+from tradebot.domain.generation import Generation
 from tradebot.domain.market import Instrument
 from tradebot.engine.engine import Engine
 from tradebot.feeds.synthetic import synthetic_symbols
 from tradebot.feeds.synthetic_live import SyntheticLive
 from tradebot.ports import Clock, Component, Feed, Recorder
 from tradebot.runtime.account import Account, StoredAccount
-from tradebot.runtime.checkpoints import Checkpoints, NoCheckpoints
+from tradebot.runtime.beginning import begin
 from tradebot.runtime.clock import WallClock
 from tradebot.runtime.coordinator import Coordinator
-from tradebot.runtime.cycle_log import NO_CYCLE_TIMES, CycleTimes
 from tradebot.runtime.dispatch import Dispatch
+from tradebot.runtime.feeding import feed_for
+from tradebot.runtime.generations import Choice
 from tradebot.runtime.instruments import listed
-from tradebot.runtime.live import Chore, LiveShell
+from tradebot.runtime.live import LiveShell
 from tradebot.runtime.opening import Opened, Telling, open_session, open_stores, restore
 from tradebot.runtime.outbox import Outbox
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
 from tradebot.runtime.status import Status, StatusBook
+from tradebot.runtime.swaps_bench import cycle_log
+from tradebot.runtime.swaps_checkpoints import CheckpointSwap
 from tradebot.telemetry.console import Console, NoConsole
+from tradebot.venues.account import LIVE
 from tradebot.venues.paper import PaperVenue
 
 
@@ -82,7 +88,9 @@ class Options(Struct, frozen=True):
 class Run(Struct):
     """A run, wired and restored, not yet trading. `close` gives back everything that is still held."""
 
-    loaded: Loaded
+    loaded: Loaded  # what is in force; another one after an edit
+    choice: Choice
+    generation: Generation  # the one the run began under
     options: Options
     signals: Signals
     clock: WallClock
@@ -98,14 +106,24 @@ class Run(Struct):
     name: str
     restored: str
     close: ExitStack
+    instruments: tuple[Instrument, ...]  # what the run began to watch
+    checkpoints: CheckpointSwap
+    makers: Makers
+
+    def held(self) -> frozenset[str]:
+        """Return the symbols that are held, or have an intent or an order under way: they want prices."""
+        state = self.engine.state
+        orders = {order.symbol for order in state.orders.values()}
+        return frozenset({*state.ledger.positions, *state.by_symbol, *orders})
 
 
-def wire(loaded: Loaded, options: Options, signals: Signals, say: Callable[[str], None], makers: Makers) -> Run:
+def wire(choice: Choice, options: Options, signals: Signals, say: Callable[[str], None], makers: Makers) -> Run:
     """Build and restore a run.
 
-    Raises CannotStart where a step fails, StopAsked where a signal came meanwhile; both leave nothing behind.
+    Raises CannotStart where a step fails, StopAsked where a signal came meanwhile, ProfileInvalid where the profile is
+    faulty and nothing is held; all leave nothing behind.
     """
-    clock = WallClock()
+    clock, loaded = WallClock(), choice.loaded
     with ExitStack() as stack:
         telling = open_session(loaded, options.console, clock, stack, say)
         names = ", ".join(signals.names)
@@ -113,13 +131,16 @@ def wire(loaded: Loaded, options: Options, signals: Signals, say: Callable[[str]
         coordinator = Coordinator(signals, telling.log, say)
         try:
             signals.check()
-            run = _wire(loaded, options, signals, clock, telling, coordinator, stack, makers)
+            run = _wire(choice, options, signals, clock, telling, coordinator, stack, makers)
         except StorageFailed as error:
             refused = CannotStart(str(error), ExitCode.RECOVERY_REFUSED)
             telling.start_failed(refused)
             raise refused from error
         except CannotStart as error:
             telling.start_failed(error)
+            raise
+        except ProfileInvalid as invalid:
+            telling.start_failed(CannotStart(f"the profile is faulty: {invalid.faults[0]}", ExitCode.BAD_PROFILE))
             raise
         except StopAsked:
             coordinator.note_signals()
@@ -130,7 +151,7 @@ def wire(loaded: Loaded, options: Options, signals: Signals, say: Callable[[str]
 
 
 def _wire(
-    loaded: Loaded,
+    choice: Choice,
     options: Options,
     signals: Signals,
     clock: WallClock,
@@ -139,16 +160,20 @@ def _wire(
     stack: ExitStack,
     makers: Makers,
 ) -> Run:
+    loaded = choice.loaded
     profile = loaded.profile
     opened = open_stores(profile, telling, clock, stack, fresh=options.fresh)
     signals.check()
-    feed = makers.feed(profile, clock)
-    instruments = listed(profile.venue.paper, feed.instruments())
+    feed, instruments = feed_for(profile, _perhaps_held(opened.image, profile.market.quote), makers.feed, clock)
     if not instruments:
         raise CannotStart("there is no symbol to watch: the feed has none in the quote currency")
-    engine, restored = restore(lambda: makers.engine(profile, instruments), profile, opened, telling, clock)
+    priced = listed(profile.venue.paper, feed.instruments())
+    engine, restored = restore(lambda: makers.engine(profile, priced), profile, opened, telling, clock)
+    if choice.faults and not holds_anything(engine):
+        raise ProfileInvalid(choice.faults)
+    generation = begin(choice, opened.history, engine.state.generation, clock.now_ms(), telling.log)
     signals.check()
-    paper = makers.venue(profile, {one.symbol: one for one in instruments}, opened.image)
+    paper = makers.venue(profile, {one.symbol: one for one in priced}, opened.image)
     venue = StoredAccount(paper, opened.account.save)
     venue.save()
     name = _run_name(clock.now_ms())
@@ -160,10 +185,11 @@ def _wire(
     telling.log.emit("events", "INFO", "STATE_RESTORED", restored)
     book = StatusBook(telling.recorder, telling.errors)
     dispatch, shell = _shell(profile, engine, venue, book, opened, telling, clock)
+    checkpoints = _checkpoints(profile, engine, opened, telling, clock)
     signals.check()
     return Run(
-        loaded, options, signals, clock, coordinator, telling, opened, engine, feed, venue, dispatch, shell, book,
-        name, restored, stack,
+        loaded, choice, generation, options, signals, clock, coordinator, telling, opened, engine, feed, venue,
+        dispatch, shell, book, name, restored, stack, instruments, checkpoints, makers,
     )  # fmt: skip
 
 
@@ -190,13 +216,15 @@ def _shell(
         profile.engine,
         telling.log,
         telling.metrics,
-        cycle_log=CycleTimes(telling.log) if profile.features.cycle_time_logging else NO_CYCLE_TIMES,
+        cycle_log=cycle_log(profile, telling.log),
+        failures=telling.failures,
     )
-    shell.add_chore(_checkpoints(profile, engine, opened, telling, clock))
     return dispatch, shell
 
 
-def _checkpoints(profile: Profile, engine: Engine, opened: Opened, telling: Telling, clock: WallClock) -> Chore:
+def _checkpoints(
+    profile: Profile, engine: Engine, opened: Opened, telling: Telling, clock: WallClock
+) -> CheckpointSwap:
     state = profile.state
     periodic = profile.features.state_persistence
     telling.log.emit(
@@ -211,17 +239,21 @@ def _checkpoints(profile: Profile, engine: Engine, opened: Opened, telling: Tell
         slice_ms=state.slice_ms,
         path=str(opened.home.checkpoint),
     )
-    if not periodic:
-        return NoCheckpoints()
-    return Checkpoints(
-        engine,
-        opened.journal,
-        opened.checkpointer.submit,
-        state.persist_interval_s,
-        state.slice_ms,
-        clock.now_ms(),
-        telling.metrics,
-    )
+    return CheckpointSwap(profile, engine, opened.journal, opened.checkpointer, telling.metrics, clock, telling.failures)
+
+
+def _perhaps_held(image: AccountImage | None, quote: str) -> frozenset[str]:
+    """Return the symbols of which the account may hold something: what the profile does not name is priced, too."""
+    if image is None:
+        return frozenset()
+    orders = {order.symbol for order in image.orders.values() if order.status in LIVE}
+    assets = {asset for asset, balance in image.balances.items() if balance.total}
+    return frozenset(orders | {f"{asset}/{quote}" for asset in assets - {quote}})
+
+
+def holds_anything(engine: Engine) -> bool:
+    """Whether an own order or position is open."""
+    return bool(engine.open_orders() or engine.state.ledger.positions)
 
 
 def _run_name(now_ms: int) -> str:

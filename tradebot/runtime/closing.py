@@ -1,0 +1,149 @@
+"""How does a run end in order? Asked by the coordinator: the gate, the orders, the final write, the last records."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tradebot.config.profile import Profile
+from tradebot.domain.commands import CancelOrder
+from tradebot.domain.errors import StorageFailed
+from tradebot.domain.events import ShutdownRequested
+from tradebot.ports import Component
+from tradebot.runtime import last_resort
+from tradebot.runtime.checkpoints import whole_picture
+from tradebot.runtime.cleanup import Callback
+from tradebot.runtime.component import TaskPart, in_thread
+from tradebot.runtime.leftovers import Held, left_since
+from tradebot.runtime.live_profile import LiveProfile
+
+if TYPE_CHECKING:
+    from tradebot.runtime.wiring import Run
+
+
+class Closing:
+    """What of a run the coordinator ends. `seq` is the last fact's, once it is written."""
+
+    def __init__(self, run: Run, engine: TaskPart, feed: Component, live: LiveProfile, before: Held) -> None:
+        self._run = run
+        self._engine_part = engine
+        self._feed_part = feed
+        self._live = live
+        self._before = before
+        self._log = run.telling.log
+        self._shell = run.shell
+        self.seq = 0
+
+    @property
+    def _profile(self) -> Profile:
+        return self._run.loaded.profile
+
+    # -- the end: what the coordinator asks ------------------------------------------------------
+
+    def callbacks(self) -> Sequence[Callback]:
+        """Return the clean-up callbacks; the last one runs first, so that state is safe before anything may stall."""
+        absent = "not part of this run"
+        return [
+            Callback("logging_queue", "close", self._stop_logs, vital=True, said=True),
+            Callback("dashboard", "close", note=absent),
+            Callback("dust_sweeper", "close", note="Dust sweeper stopped: it was never started"),
+            Callback("metrics_export", "write", self._run.telling.metrics_part.export, vital=True),
+            Callback("error_summary", "write", self._error_summary),
+            Callback("telegram_summary", "write", note=absent),
+            Callback("telegram_shutdown", "write", note=absent),
+            Callback("state_persist", "write", self._persist, vital=True),
+        ]
+
+    async def close_gate(self, reason: str) -> None:
+        """Take no edit any more and close the entries. A suspect machine is not asked: cancels go out directly."""
+        self._live.reloads.close("the run is ending")
+        policy = self._profile.shutdown.open_orders
+        if self._shell.fatal is None:
+            self._shell.inject(ShutdownRequested(policy, reason, self._run.clock.now_ms()))
+        elif policy == "cancel":
+            self._cancel_directly()
+
+    def _cancel_directly(self) -> None:
+        now_ms = self._run.clock.now_ms()
+        for client_id, order in list(self._run.engine.state.orders.items()):
+            text = f"order {client_id} ({order.symbol}): cancel asked, not verified; the next start looks"
+            try:
+                self._run.venue.submit(CancelOrder(client_id, order.symbol), now_ms)
+            except Exception as error:  # noqa: BLE001 - one order that cannot be cancelled must not keep the others
+                text = f"order {client_id} ({order.symbol}): cancel failed: {type(error).__name__}: {error}"
+            self._log.emit("orders", "WARNING", "CANCEL_UNVERIFIED", text, client_id=client_id, symbol=order.symbol)
+
+    async def settle_orders(self) -> None:
+        """Return when no own order is open, or the policy leaves them, or nothing can settle them any more."""
+        if self._profile.shutdown.open_orders != "leave":
+            await self._shell.until(lambda: not self._run.engine.open_orders())
+
+    def open_orders(self) -> Sequence[str]:
+        """Return the client ids of own orders that are not known to be over."""
+        return self._run.engine.open_orders()
+
+    async def _persist(self) -> str:
+        """Stop deciding, then write what is not written: account, journal, checkpoint."""
+        run, shell = self._run, self._shell
+        if run.coordinator.ending.error:
+            await in_thread("tradebot-history", lambda: self._live.condemn_crashed(run.coordinator.ending.error))
+        await self._feed_part.stop()
+        if not run.coordinator.ending.forced:
+            await self._hear_out()
+        shell.stop()
+        await self._engine_part.wait()
+        sound = shell.fatal is None
+        if sound:
+            run.dispatch.withdraw("shutdown", run.clock.now_ms())
+        await in_thread("tradebot-account-save", run.venue.save)
+        limits = self._profile.shutdown
+        journal, limit_s = run.opened.journal, min(limits.callback_timeout_s, limits.write_deadline_s / 4)
+        self.seq = journal.last_seq
+        if not await in_thread("tradebot-journal-flush", lambda: journal.flush(limit_s)):
+            cause = journal.failed or f"not within {limit_s:g} s"
+            raise StorageFailed(f"{journal.last_seq - journal.durable_seq} facts are not written: {cause}")
+        if not sound:
+            return f"journal written (seq {self.seq:,}); no checkpoint of a suspect state"
+        if not self._profile.state.persist_on_shutdown:
+            return f"journal written (seq {self.seq:,}); no checkpoint, as state.persist_on_shutdown says"
+        checkpointer = run.opened.checkpointer
+        checkpointer.submit(*whole_picture(run.engine))
+        if not await in_thread("tradebot-checkpoint-flush", lambda: checkpointer.flush(limit_s)):
+            raise StorageFailed(f"the last checkpoint is not written; the journal is (seq {self.seq:,})")
+        return f"state written (seq {self.seq:,})"
+
+    async def _hear_out(self) -> None:
+        """Wait for the answers on their way: of an order that stays open, what has happened so far is known.
+
+        After the time a callback has, the others are heard at the next start.
+        """
+        heard = asyncio.ensure_future(self._shell.until(lambda: not self._shell.answers_waiting))
+        await asyncio.wait({heard}, timeout=self._profile.shutdown.callback_timeout_s)
+        heard.cancel()
+
+    def close_journal(self) -> None:
+        """Seal the run and close its journal. Raises StorageFailed where not every fact is written."""
+        run, journal = self._run, self._run.opened.journal
+        journal.end_run(run.name, run.clock.now_ms(), int(run.coordinator.ending.code))
+        if not journal.close(self._profile.shutdown.callback_timeout_s):
+            raise StorageFailed(f"{journal.last_seq - journal.durable_seq} facts are not written")
+
+    def _error_summary(self) -> str:
+        errors = self._run.telling.errors
+        text = errors.words()
+        self._log.emit(
+            "system", "INFO", "ERROR_SUMMARY", text, errors=errors.of("ERROR"), warnings=errors.of("WARNING")
+        )
+        return text
+
+    def _stop_logs(self) -> str:
+        """Tell which threads are left beside the log's own, then end the log: the last of all."""
+        own = {threading.current_thread().name, "log-listener", last_resort.NAME}
+        left = [name for name in left_since(self._before, 0, set()).threads if name not in own]
+        text = f"Threads left: {', '.join(left) or 'none'}"
+        self._log.emit("system", "WARNING" if left else "INFO", "THREADS_CLEANED", text, left=left)
+        if not self._run.telling.pipeline.stop(self._profile.shutdown.callback_timeout_s):
+            raise StorageFailed("not every record could be written")
+        return ""
