@@ -252,11 +252,44 @@ def test_a_failing_part_is_reported_and_one_that_does_not_stop_is_named() -> Non
 
 
 def test_handlers_are_installed_once_and_put_back() -> None:
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
     with Signals() as signals:
         assert signal.getsignal(signal.SIGINT) == signal.getsignal(signal.SIGTERM) == signals._on_signal
         signals.check()
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(StopAsked, match="SIGTERM during start"):
             signals.check()
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_hangup_asks_for_a_reload_and_ends_nothing() -> None:
+    heard: list[str] = []
+    with Signals() as signals:
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGHUP)
+        signals.check()
+        assert signals.received == []
+        signals.on_hangup(lambda: heard.append("first"))
+        assert heard == ["first"], "what came before anybody listened is remembered, once"
+        os.kill(os.getpid(), signal.SIGHUP)
+        signals.on_hangup(lambda: heard.append("second"))
+        assert heard == ["first", "first"]
+        signals.on_hangup(None)
+        os.kill(os.getpid(), signal.SIGHUP)
+        signals.on_hangup(lambda: heard.append("third"))
+        assert heard == ["first", "first", "third"]
+        assert signals.received == []
+
+
+def test_a_hangup_during_the_run_leaves_it_running() -> None:
+    def ask(rig: Rig) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        rig.coordinator.note_signals()
+        assert not rig.coordinator.asked
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    rig, ending = end_of(Trades(), ask=ask, by_signal=True)
+    assert ending.reason == "SIGTERM"
+    assert ending.code is ExitCode.CLEAN
+    assert rig.log.texts("SHUTDOWN_FORCED") == []
