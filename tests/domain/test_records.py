@@ -70,6 +70,26 @@ def test_a_fact_comes_back_from_its_bytes(fact: Fact) -> None:
     assert facts.encode(facts.decode(body)) == body
 
 
+def defaulted(kind: type[Fact]) -> bool:
+    """Return whether `generation` came to a kind of fact after journals of it were written."""
+    return any(
+        field.name == "generation" and field.default is not msgspec.NODEFAULT for field in msgspec.structs.fields(kind)
+    )
+
+
+@given(any_of([kind for kind in CATALOGUE if defaulted(kind)]))
+def test_a_fact_written_down_before_facts_carried_a_generation_is_understood(fact: Any) -> None:
+    body = msgspec.json.decode(facts.encode(fact))
+    del body["generation"]
+    assert facts.decode(msgspec.json.encode(body)) == msgspec.structs.replace(fact, generation=0)
+
+
+def test_every_decision_order_and_fill_carries_its_generation() -> None:
+    without = {kind.event_type for kind in CATALOGUE if "generation" not in kind.__struct_fields__}
+    account = {"ACCOUNT_OPENED", "BUDGET_REFRESHED", "BUDGET_TIMEOUT"}
+    assert without == account | {"RECOVERY_PLANNED", "RECOVERY_COMPLETED", "ENTRIES_CLOSED"}
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"fact":"Nothing"}', b'{"fact":"RunOpened","run":1,"generation":1}'])
 def test_anything_else_is_no_fact(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):

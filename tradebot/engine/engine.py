@@ -21,6 +21,7 @@ from tradebot.engine.doubts import VERIFY
 from tradebot.engine.followup import FollowUp
 from tradebot.engine.halt import Halt
 from tradebot.engine.parts import Parts, choose
+from tradebot.engine.plan import Plan, plan
 from tradebot.engine.recovery import Recovery
 from tradebot.engine.state import EngineState
 from tradebot.engine.watchlist import Watchlist
@@ -108,6 +109,12 @@ class Engine:
     def window_picture(self, symbol: str) -> bytes:
         """Return the price window of `symbol` as a JSON object, an empty one where it is not watched any more."""
         return picture.window_picture(self.desk, symbol)
+
+    def plan(
+        self, profile: Profile, instruments: Sequence[Instrument] | None = None, now_ms: int | None = None
+    ) -> Plan:
+        """Return what a new generation would do to what is held and under way at `now_ms`; nothing changes."""
+        return plan(self.desk, profile, instruments, now_ms)
 
     def restore(
         self, checkpoint: Mapping[str, Any] | None, tail: Iterable[tuple[int, int, f.Fact]]

@@ -71,6 +71,9 @@ class Levels(Struct, frozen=True):
     hold_ms: int
 
 
+NO_LEVELS = Levels(stop=0.0, target=OUTSIDE, trail_from=OUTSIDE, hold_ms=NEVER)
+
+
 class ExitLevels:
     """What the profile's exit rules mean for a position: levels, and which of them is reached. Changes nothing.
 
