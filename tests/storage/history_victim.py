@@ -1,8 +1,8 @@
 """Which process works on a profile history until it is killed? Started by the tests of kills; it kills itself.
 
-Each line on stdin is one life: "<file> <kind> <value>". A fork of this process then works through every method again
-and again, and dies by SIGKILL: kind "step" before its <value>th SQL statement, "delay" after <value> seconds, wherever
-it is. What it reported done goes to stdout, then the line "dead".
+Each line on stdin is one life: "<file> <step>". A fork of this process then works through every method again and again,
+until it kills itself before its SQL statement number <step>, or is killed, where that is 0. Its number in the system
+and what it reported done go to stdout, then the line "dead".
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import signal
 import sqlite3
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +76,13 @@ def die_before(step: int) -> None:
 def main() -> None:
     """Live one life a line."""
     for line in sys.stdin:
-        path, kind, value = line.split()
+        path, step = line.split()
         child = os.fork()
         if not child:
-            if kind == "step":
-                die_before(int(value))
+            report("pid", os.getpid())
+            if int(step):
+                die_before(int(step))
             work(Path(path))
-        if kind == "delay":
-            time.sleep(float(value))
-            os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.write(1, b"dead\n")
 

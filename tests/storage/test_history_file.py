@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ import pytest
 from tests.disks import mounted
 from tests.storage.generations import apply, digest, generation, open_history, read_history, verdict
 from tradebot.domain.errors import StorageFailed
+from tradebot.domain.generation import Generation
+from tradebot.storage import history_rows as rows
 from tradebot.storage.history import History, HistoryDamaged
 from tradebot.storage.home import Home
 
@@ -118,6 +120,23 @@ def test_a_reader_sees_what_the_bot_commits_while_it_reads(tmp_path: Path) -> No
     history.close()
     assert in_force(reader) == 2
     reader.close()
+
+
+def test_a_text_that_is_pruned_while_it_is_read_is_still_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = open_history(filled(tmp_path / "profiles.sqlite"))
+    reader = read_history(history.path)
+    generation_of = rows.generation_of
+
+    def pruned_meanwhile(database: sqlite3.Connection, row: Sequence[object]) -> Generation:
+        monkeypatch.undo()
+        history.prune(0)
+        return generation_of(database, row)
+
+    monkeypatch.setattr(rows, "generation_of", pruned_meanwhile)
+    assert [one.files for one in reader.generations(9)] == [generation(number).files for number in (3, 2, 1)]
+    assert [bool(one.files) for one in reader.generations(9)] == [True, True, False]
+    reader.close()
+    history.close()
 
 
 def test_reading_with_no_bot_leaves_the_folder_as_it_is(tmp_path: Path) -> None:

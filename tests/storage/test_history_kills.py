@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,18 +40,24 @@ def victims(root: Path) -> Iterator[Victim]:
         assert process.wait(20) == 0
 
 
-def live(victim: Victim, path: Path, kind: str, value: float) -> dict[str, list[int]]:
-    """Let one life be lived; return what it reported done: the numbers of each kind, in order."""
+def live(victim: Victim, path: Path, *, step: int = 0, reports: int = 0, pause_s: float = 0.0) -> dict[str, list[int]]:
+    """Let one life be lived; return what it reported done: the numbers of each kind, in order.
+
+    It ends before SQL statement `step`, or `pause_s` after its report number `reports`.
+    """
     assert victim.stdin is not None
     assert victim.stdout is not None
-    victim.stdin.write(f"{path} {kind} {value}\n")
+    victim.stdin.write(f"{path} {step}\n")
     victim.stdin.flush()
-    done: dict[str, list[int]] = {"number": [], "begun": [], "applied": [], "restoring": [], "restored": []}
-    for line in victim.stdout:
+    done: dict[str, list[int]] = {"pid": [], "number": [], "begun": [], "applied": [], "restoring": [], "restored": []}
+    for count, line in enumerate(victim.stdout):
         if line == "dead\n":
             return done
         what, number = line.split()
         done[what].append(int(number))
+        if reports and count == reports:
+            time.sleep(pause_s)
+            os.kill(done["pid"][0], signal.SIGKILL)
     raise AssertionError("the process that forks the victims has died")
 
 
@@ -110,14 +119,14 @@ def test_a_kill_before_any_statement_leaves_a_whole_history(tmp_path: Path, root
     seen: set[int] = set()
     with victims(root) as victim:
         for step in range(1, STEPS_OF_A_LIFE):
-            survive(path, live(victim, path, "step", step), seen)
-        assert len(live(victim, path, "step", STEPS_OF_A_LIFE)["restored"]) >= 1, "the steps reach through every method"
+            survive(path, live(victim, path, step=step), seen)
+        assert len(live(victim, path, step=STEPS_OF_A_LIFE)["restored"]) >= 1, "the steps reach through every method"
 
 
 def test_a_kill_while_the_file_is_made_leaves_one_that_can_be_used(tmp_path: Path, root: Path) -> None:
     with victims(root) as victim:
         for step in range(1, 40):
-            survive(tmp_path / f"{step}.sqlite", live(victim, tmp_path / f"{step}.sqlite", "step", step), set())
+            survive(tmp_path / f"{step}.sqlite", live(victim, tmp_path / f"{step}.sqlite", step=step), set())
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -127,14 +136,14 @@ def test_a_kill_at_a_random_moment_leaves_a_whole_history(tmp_path: Path, root: 
     seen: set[int] = set()
     with victims(root) as victim:
         for _ in range(30):
-            survive(path, live(victim, path, "delay", chance.expovariate(1 / 0.03)), seen)
-    assert len(seen) > 60, "the victims did live"
+            reports, pause_s = chance.randint(1, 12), chance.expovariate(1 / 0.002)
+            survive(path, live(victim, path, reports=reports, pause_s=pause_s), seen)
 
 
 def test_two_readers_see_whole_generations_that_only_rise_while_a_process_writes(tmp_path: Path, root: Path) -> None:
     path = tmp_path / "profiles.sqlite"
     with victims(root) as victim:
-        live(victim, path, "delay", 0.3)
+        live(victim, path, reports=20)
     open_history(path).close()
     writer = subprocess.Popen(
         [sys.executable, "-c", f"from tests.storage.history_victim import *; work(Path({str(path)!r}))"],
