@@ -7,6 +7,7 @@ from decimal import Decimal
 from tradebot.config.profile import Profile
 from tradebot.domain.events import QuoteSeen
 from tradebot.domain.market import Instrument
+from tradebot.domain.views import PendingView, ProbationView, ProfileView, SwitchView
 from tradebot.engine.engine import Engine
 from tradebot.runtime.status import Status, Warming, status_lines, warming
 
@@ -57,6 +58,41 @@ def test_every_line_fits_eighty_columns() -> None:
 def test_a_toggle_that_is_off_is_said() -> None:
     assert "· trading, buying off ·" in status_lines(status(buying=False))[0]
     assert "· trading, buying off, exits off ·" in status_lines(status(buying=False, exits=False))[0]
+
+
+IN_FORCE = ProfileView(path="demo.toml", generation=12, since_ms=NOW_MS, cause="edit", who="edit", digest="")
+
+
+def test_the_generation_in_force_is_shown_and_fits() -> None:
+    lines = status_lines(status(in_force=IN_FORCE, warming=Warming(12, 14_385_001)))
+    assert lines[3] == "gen 12 · intents 2 · orders 2 · fills 12,345 · trades 2,345"
+    assert len(lines) == 5
+    assert max(map(len, lines)) <= 80
+
+
+def test_what_an_operator_did_or_has_to_do_has_a_line_each() -> None:
+    profile = ProfileView(
+        path="demo.toml",
+        generation=12,
+        since_ms=NOW_MS,
+        cause="edit",
+        who="edit",
+        digest="",
+        pinned=True,
+        pending=PendingView(since_ms=NOW_MS, who="edit", reason="loosens budget.max_positions", changes=(), plan=()),
+        probation=ProbationView(until_ms=NOW_MS + 492_000, falls_back_to=11, guards=()),
+        overrides=(SwitchView(feature="metrics", on=False, profile=True, override="cli:ada"),),
+    )
+    assert status_lines(status(in_force=profile, at_ms=NOW_MS, paused="cli:ada"))[2:7] == [
+        "buying paused by cli:ada · `tradebot resume` lets it go on",
+        "an edit waits: loosens budget.max_positions · `tradebot reload --confirm`",
+        "over the profile: metrics off (cli:ada)",
+        "the profile's files say something else than what is in force",
+        "on probation, 0:08:12 left · falls back to gen 11",
+    ]
+    assert status_lines(status(flattening=True, paused="door"))[2] == (
+        "selling everything, buying paused by door · `tradebot resume` ends it"
+    )
 
 
 def test_before_the_first_price_and_the_reconciliation_both_are_said() -> None:

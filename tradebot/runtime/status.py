@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from tradebot.domain import facts as f
 from tradebot.domain.events import Event
 from tradebot.domain.numbers import ZERO, exact
+from tradebot.domain.views import ProfileView
+from tradebot.engine.anchors import Anchor
 from tradebot.engine.desk import SymbolState
 from tradebot.ports import Recorder
 from tradebot.runtime.errorbook import ErrorBook
@@ -30,7 +32,8 @@ class Status(Struct, frozen=True):
     """The run at one moment. `age_s` is the age of the newest price, None before the first.
 
     `held` is what the positions are worth at the last bids, in quote; `watched` counts the symbols; `buying` and
-    `exits` are the toggles.
+    `exits` are the toggles. `in_force` is the version of the profile at `at_ms`, None before the first; `paused` says
+    who paused buying.
     """
 
     profile: str
@@ -52,6 +55,10 @@ class Status(Struct, frozen=True):
     warming: Warming | None = None
     buying: bool = True
     exits: bool = True
+    in_force: ProfileView | None = None
+    at_ms: int = 0
+    paused: str = ""
+    flattening: bool = False
 
 
 class StatusBook:
@@ -97,27 +104,60 @@ def status_lines(status: Status) -> list[str]:
     warm = ""
     if cold:
         warm = f" · warming {cold.symbols} of {status.watched} symbols, {_span(-(-cold.left_ms // 1000))} left"
+    generation = f"gen {status.in_force.generation} · " if status.in_force else ""
     return [
         f"tradebot {status.profile} · {kind} · {state} · {_span(status.up_s)}",
         f"{age} · errors {status.errors}{warm}",
+        *_notices(status),
         f"positions {len(status.positions)}: {held}",
-        f"intents {status.intents} · orders {status.orders} · fills {status.fills:,} · trades {status.trades:,}",
+        f"{generation}intents {status.intents} · orders {status.orders} · fills {status.fills:,} · trades {status.trades:,}",
         f"PnL {sign}{money(status.pnl)} {status.quote} · cash {money(status.cash)} · held {money(status.held)}",
     ]
+
+
+def _notices(status: Status) -> list[str]:
+    """Return a line each of what an operator has done or has to do; none where the profile alone is at work."""
+    lines = []
+    if status.flattening:
+        lines.append(f"selling everything, buying paused by {status.paused} · `tradebot resume` ends it")
+    elif status.paused:
+        lines.append(f"buying paused by {status.paused} · `tradebot resume` lets it go on")
+    profile = status.in_force
+    if profile is None:
+        return lines
+    if profile.pending is not None:
+        lines.append(f"an edit waits: {profile.pending.reason} · `tradebot reload --confirm`")
+    if profile.overrides:
+        set_ = ", ".join(f"{one.feature} {'on' if one.on else 'off'} ({one.override})" for one in profile.overrides)
+        lines.append(f"over the profile: {set_}")
+    if profile.pinned:
+        lines.append("the profile's files say something else than what is in force")
+    if profile.probation is not None:
+        left_s = max(0, profile.probation.until_ms - status.at_ms) / 1000
+        lines.append(f"on probation, {_span(left_s)} left · falls back to gen {profile.probation.falls_back_to}")
+    return lines
+
+
+def cold_ms(anchor: Anchor, now_ms: int) -> int:
+    """Return how long `anchor` has to warm yet, 0 where it is warm; without a price, as if its first came now."""
+    return max(0, (anchor.warm_ms() or now_ms + anchor.warm_buckets * anchor.width_ms) - now_ms)
 
 
 def warming(symbols: Iterable[SymbolState], now_ms: int) -> Warming | None:
     """Return which of `symbols` may not be bought at `now_ms` since their price windows are cold; None where all may.
 
-    A window without a price is counted as if its first came now; one that is warm with its first price is not counted.
+    A window that is warm with its first price is not counted.
     """
-    left = []
-    for symbol in symbols:
-        anchor = symbol.anchor
-        warm_ms = anchor.warm_ms() or now_ms + anchor.warm_buckets * anchor.width_ms
-        if warm_ms > now_ms:
-            left.append(warm_ms - now_ms)
+    left = [left_ms for symbol in symbols if (left_ms := cold_ms(symbol.anchor, now_ms))]
     return Warming(len(left), max(left)) if left else None
+
+
+class Profiles(Protocol):
+    """Knows which version of the profile is in force."""
+
+    def view(self) -> ProfileView:
+        """Return it, and what is about it."""
+        ...
 
 
 class StatusChore:
@@ -125,8 +165,9 @@ class StatusChore:
 
     name = "status"
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, profiles: Profiles) -> None:
         self._run = run
+        self._profiles = profiles
         self._begun_ms = run.clock.now_ms()
         self.next_due_ms = 0
         self.latest: Status | None = None
@@ -160,6 +201,10 @@ class StatusChore:
             warming=warming(symbols.values(), now_ms),
             buying=profile.features.buying,
             exits=profile.features.exits,
+            in_force=self._profiles.view(),
+            at_ms=now_ms,
+            paused=state.paused,
+            flattening=state.flattening,
         )
         return None
 
