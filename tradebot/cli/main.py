@@ -33,11 +33,20 @@ BOT = "tradebot.cli.run"
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("tradebot.cli.validate", "Check profiles: one line a fault, exit code 0 or 1."),
-    "profile": ("tradebot.cli.profile", "Show the profile in force, and every setting there is."),
+    "profile": ("tradebot.cli.profile", "Show a profile, its settings, and the generations that were in force."),
     "init": ("tradebot.cli.init", "Write a commented profile to start from."),
-    "schema": ("tradebot.cli.schema", "Write or check the profile's JSON Schema and reference."),
+    "schema": ("tradebot.cli.schema", "Write or check the JSON Schema, the API's document and the reference."),
     "replay": ("tradebot.cli.replay", "Run a profile over recorded candles."),
     "report": ("tradebot.cli.report", "Tell what one or several sessions did."),
+    "status": ("tradebot.cli.status", "Tell how the running bot is."),
+    "events": ("tradebot.cli.events", "Follow what the running bot tells its logs."),
+    "reload": ("tradebot.cli.reload", "Let the running bot read its profile again."),
+    "rollback": ("tradebot.cli.reload", "Bring an earlier generation of the profile back, live."),
+    "feature": ("tradebot.cli.feature", "Show the running bot's toggles, or set one over the profile."),
+    "pause": ("tradebot.cli.control_commands", "Buy nothing until resumed; exits go on."),
+    "resume": ("tradebot.cli.control_commands", "Buy again after a pause."),
+    "flatten": ("tradebot.cli.control_commands", "Pause, end every buy under way and sell every position."),
+    "stop": ("tradebot.cli.control_commands", "End the running bot cleanly."),
 }
 """Each command with its module, which is imported only when it is the one typed, and its sentence."""
 
@@ -99,7 +108,9 @@ def _run(typed: list[str]) -> int:
 
 
 def _command_parser(command: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog=f"tradebot {command}", description=COMMANDS[command][1], allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog=f"tradebot {command}", description=COMMANDS[command][1], allow_abbrev=False)
+    parser.set_defaults(command=command)  # one module may answer to several
+    return parser
 
 
 def _bot_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,59 @@
+"""What do `tradebot pause`, `resume`, `flatten` and `stop` do? Tell the running bot, and print its answer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from tradebot.cli.finding import add_bot_arguments, ask, running_bot
+
+if TYPE_CHECKING:
+    from tradebot.control.client import Client
+    from tradebot.domain.views import Done
+
+ASKS: dict[str, Callable[[Client], Awaitable[Done]]] = {
+    "pause": lambda bot: bot.pause(),
+    "resume": lambda bot: bot.resume(),
+    "flatten": lambda bot: bot.flatten(),
+    "stop": lambda bot: bot.stop(),
+}
+
+GRAVE = {
+    "flatten": "buying is paused, every buy under way ends, every position is sold",
+    "stop": "the run ends; open orders and positions are left as its profile says",
+}
+"""What is asked for a yes before it is done, and what follows."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command that was typed."""
+    if parser.get_default("command") in GRAVE:
+        parser.add_argument("--yes", action="store_true", help="do it without asking")
+    add_bot_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it; 1 where it was not confirmed. Raises as the client does."""
+    home = running_bot(args)
+    command: str = args.command
+    if command in GRAVE and not args.yes and not _sure(f"{home}: {GRAVE[command]}.", command):
+        return 1
+    print(ask(home, ASKS[command]).text)
+    return 0
+
+
+def _sure(what: str, command: str) -> bool:
+    """Return whether the person at the terminal types yes; where there is none, say what to type instead."""
+    if not sys.stdin.isatty():
+        print(f"tradebot: nobody can be asked here; `tradebot {command} --yes` does it", file=sys.stderr)
+        return False
+    try:
+        reply = input(f"{what} Type yes: ")
+    except EOFError:
+        print()
+        reply = ""
+    if reply.strip() != "yes":
+        print("tradebot: not done", file=sys.stderr)
+    return reply.strip() == "yes"

@@ -1,0 +1,43 @@
+"""What happens in the running bot? Asked by `tradebot events`, which follows its log until it ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tradebot.cli.finding import add_bot_arguments, running_bot, who
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the format."""
+    parser.add_argument("--json", action="store_true", help="the records as they stand in the logs, one a line")
+    add_bot_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print every record from here on, until the bot closes its door. Raises as the client does."""
+    asyncio.run(_follow(running_bot(args), args.json))
+    print("tradebot: the bot has closed its door", file=sys.stderr)
+    return 0
+
+
+def line_of(record: bytes) -> str:
+    """Return a record as one short line: time of day, level, event type, message."""
+    told: dict[str, Any] = msgspec.json.decode(record, type=dict[str, Any])
+    if "lost" in told and "event_type" not in told:
+        return f"         WARNING {told['lost']} records are missing here: there were too many at once"
+    time, level = str(told.get("time", ""))[11:19], str(told.get("level", ""))
+    return f"{time:<8} {level:<7} {told.get('event_type', '')} {told.get('message', '')}".rstrip()
+
+
+async def _follow(home: Path, raw: bool) -> None:
+    from tradebot.control.client import Client
+
+    async with Client(home, who()) as client:
+        async for record in client.events():
+            print(record.decode("utf-8", "replace").rstrip("\n") if raw else line_of(record), flush=True)

@@ -1,0 +1,58 @@
+"""What does `tradebot feature` do? Show the toggles of the running bot, or set one over its profile."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from tradebot.cli.finding import add_bot_arguments, ask, running_bot
+from tradebot.cli.outcome import tell
+from tradebot.domain.views import SwitchView
+
+SETS: dict[str, bool | None] = {"on": True, "off": False, "clear": None}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare `list`, `on`, `off` and `clear`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    sentences = {
+        "list": "print every toggle, what is in force, and who set it otherwise than the profile",
+        "on": "switch a part on, over the profile, until it is cleared",
+        "off": "switch a part off, over the profile, until it is cleared",
+        "clear": "let the profile decide again",
+    }
+    for action, sentence in sentences.items():
+        one = actions.add_parser(action, help=sentence)
+        if action in SETS:
+            one.add_argument("feature", metavar="NAME", help="a key of [features], like buying")
+        add_bot_arguments(one)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the toggles, or set one. Raises as the client does."""
+    home = running_bot(args)
+    if args.action == "list":
+        for line in lines(ask(home, lambda bot: bot.features())):
+            print(line)
+        return 0
+    feature: str = args.feature
+    on = SETS[args.action]
+    return tell(ask(home, lambda bot: bot.switch(feature, on)))
+
+
+def lines(features: tuple[SwitchView, ...]) -> list[str]:
+    """Return one line a toggle: its name, what is in force, its sentence or who set it otherwise."""
+    width = max((len(one.feature) for one in features), default=0)
+    return [f"{one.feature:<{width}}  {_word(one.on):<3}  {_note(one)}".rstrip() for one in features]
+
+
+def _note(one: SwitchView) -> str:
+    if not one.override:
+        return one.sentence
+    since = f"{datetime.fromtimestamp(one.since_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    why = f": {one.why}" if one.why else ""
+    return f"set by {one.override}, {since}{why} · the profile says {_word(one.profile)} · `tradebot feature clear`"
+
+
+def _word(on: bool) -> str:
+    return "on" if on else "off"

@@ -1,0 +1,48 @@
+"""What do `tradebot reload` and `tradebot rollback` do? Ask the running bot to change the profile in force."""
+
+from __future__ import annotations
+
+import argparse
+
+from tradebot.cli.finding import add_bot_arguments, ask, running_bot
+from tradebot.cli.outcome import tell
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command that was typed."""
+    if parser.get_default("command") == "rollback":
+        add_generation(parser)
+    else:
+        parser.add_argument("--confirm", action="store_true", help="apply also what waits for a confirmation")
+        parser.epilog = "exit code: 0 applied, unchanged or waiting for its confirmation; 1 rejected, refused or undone"
+    add_bot_arguments(parser)
+
+
+def add_generation(parser: argparse.ArgumentParser) -> None:
+    """Declare which generation a rollback brings back."""
+    parser.add_argument(
+        "generation", nargs="?", type=generation, metavar="N", help="the generation (default: the one before)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask, and print what became of it. Raises as the client does."""
+    return rollback(args) if args.command == "rollback" else _reload(args)
+
+
+def rollback(args: argparse.Namespace) -> int:
+    """Ask for a generation, files and all, and print what became of it."""
+    number: int | None = args.generation
+    return tell(ask(running_bot(args), lambda bot: bot.rollback(number)))
+
+
+def generation(word: str) -> int:
+    """Return the number of a generation as typed. Raises ArgumentTypeError."""
+    if not (word.isascii() and word.isdigit() and 0 < int(word) < 2**63):
+        raise argparse.ArgumentTypeError(f"{word!r} is no generation's number; `tradebot profile history` lists them")
+    return int(word)
+
+
+def _reload(args: argparse.Namespace) -> int:
+    confirm: bool = args.confirm
+    return tell(ask(running_bot(args), lambda bot: bot.reload(confirm=confirm)))
