@@ -34,6 +34,9 @@ from tradebot.storage.restore import restore, writable
 if TYPE_CHECKING:
     from tradebot.runtime.wiring import Run
 
+PRUNE_EVERY = 100
+"""Generations between two times that the history lets go of what it need not keep."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -77,8 +80,12 @@ class Applying:
     async def retire(self) -> None:
         """End what the last generation replaced; after its outcome is told, since who is told may be part of it."""
         replaced, self._replaced = self._replaced, None
-        if replaced is not None:
-            await replaced.retire(self.force.loaded.profile.reload.drain_timeout_s)
+        if replaced is None:
+            return
+        limits = self.force.loaded.profile.reload
+        await replaced.retire(limits.drain_timeout_s)
+        if not self.force.generation.number % PRUNE_EVERY:
+            await in_history(self._run.opened.history.prune, limits.keep_generations)
 
     async def apply(self, target: Target, begun: float) -> AnyOutcome:
         """Bring `target` into force; `begun` (monotonic seconds) is when it was asked for."""

@@ -10,7 +10,7 @@ from tradebot.domain.generation import Generation
 from tradebot.ports import Log
 from tradebot.runtime.applying import texts
 from tradebot.runtime.generations import EXITS_ONLY, Choice
-from tradebot.storage.history import History
+from tradebot.storage.history import History, HistoryDamaged
 from tradebot.storage.restore import restore, writable
 
 
@@ -18,7 +18,7 @@ def open_history(path: Path, busy_s: float, now_ms: int, log: Log) -> History:
     """Open the profile's history; a damaged one is set aside and reported, a new one begun. Raises StorageFailed."""
     try:
         return History.open(path, busy_s)
-    except StorageFailed as error:
+    except HistoryDamaged as error:
         aside = History.reset(path, now_ms)
         if aside is None:
             raise
@@ -41,6 +41,7 @@ def begin(choice: Choice, history: History, above: int, now_ms: int, log: Log) -
     generation = choice.continues or _begun(choice, history, above, now_ms)
     if choice.restoring:
         _carry_through(history, generation, log)
+    history.prune(choice.loaded.profile.reload.keep_generations)
     kind = "goes on" if choice.continues else "begins"
     text = f"generation {generation.number} {kind}: {choice.loaded.path}"
     log.emit(

@@ -53,6 +53,7 @@ class Bot:
             with LastResort(run, lambda why: self._parts.watchdog.dump(why, run.clock.now_ms())):
                 return await coordinator.end(self.closing, run.loaded.profile.shutdown)
         finally:
+            run.signals.on_hangup(None)
             coordinator.detach()
 
     # -- the start ------------------------------------------------------------------------------

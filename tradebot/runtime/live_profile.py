@@ -173,8 +173,11 @@ class LiveProfile:
         self._follow(self.reloads.watched())
         if outcome.cause in {"edit", "confirm"}:
             self.put_on_probation(self._fall_back(outcome.previous))
-        elif outcome.cause == "rollback":
+            return
+        if outcome.cause == "rollback":
             self._watch = NotWatched()
+        if not isinstance(self._watch, Probation):
+            self.reloads.passed(outcome.generation)
 
     def _fall_back(self, previous: int) -> int:
         """Return the generation that a breach goes back to: past another's probation, to the one before it."""

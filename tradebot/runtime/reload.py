@@ -178,7 +178,9 @@ class Reloads:
             case "passed":
                 history, now_ms = self._run.opened.history, self._run.clock.now_ms()
                 for number in {request.number or 0, self.force.generation.number} - {0}:
-                    await in_history(history.passed, number, now_ms)
+                    found = await in_history(history.generation, number)
+                    if found is not None and found.state == "applied":
+                        await in_history(history.passed, number, now_ms)
                 return self._unchanged(request.who, "past its probation")
 
     def _unchanged(self, who: str, note: str) -> Unchanged:

@@ -48,5 +48,8 @@ class Reload(Table):
     probation_s: Seconds = setting(600.0, looser="lower", ge=0, le=604_800)
     """How long the guards are watched after an edit; 0 watches nothing."""
 
+    keep_generations: int = setting(1000, ge=10, le=1_000_000)
+    """How many generations keep their files in the history, to be shown and rolled back to."""
+
     guards: Guards = setting(Guards)
     """What is watched while a new generation is on probation."""
