@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
@@ -14,65 +13,18 @@ from tradebot.ports import Log
 _COUNTED: tuple[Level, ...] = ("WARNING", "ERROR")
 
 
-_SLOW = "ENGINE_SLOW_CYCLE"
-
-_MINUTE_S = 60
-
-
-class _Minute:
-    """How often something happened within the last minute, counted by the second: never more than 61 numbers."""
+class ErrorBook:
+    """Counts WARNING and ERROR records and facts by event type; any thread may tell."""
 
     def __init__(self) -> None:
-        self._seconds: deque[list[int]] = deque(maxlen=_MINUTE_S + 1)  # (second, how often), the newest last
-
-    def add(self, now_s: int) -> None:
-        if self._seconds and self._seconds[-1][0] >= now_s:
-            self._seconds[-1][1] += 1
-        else:
-            self._seconds.append([now_s, 1])
-
-    def count(self, now_s: int) -> int:
-        return sum(count for second, count in self._seconds if second > now_s - _MINUTE_S)
-
-
-class ErrorBook:
-    """Counts WARNING and ERROR records and facts by event type; any thread may tell.
-
-    ERROR records and slow cycles are also counted over the last minute, by the second of `timer`.
-    """
-
-    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
         self._lock = Lock()
-        self._timer = timer
         self._counts: Counter[tuple[Level, str]] = Counter()
-        self._errors, self._slow = _Minute(), _Minute()
 
     def add(self, level: Level, event_type: str) -> None:
         """Count one record if its level asks for anything."""
         if level in _COUNTED:
             with self._lock:
                 self._counts[level, event_type] += 1
-                if level == "ERROR":
-                    self._errors.add(int(self._timer()))
-                elif event_type == _SLOW:
-                    self._slow.add(int(self._timer()))
-
-    @property
-    def errors_last_minute(self) -> int:
-        """How many ERROR records there were within the last minute, since `begin_minute` at most."""
-        with self._lock:
-            return self._errors.count(int(self._timer()))
-
-    @property
-    def slow_cycles_last_minute(self) -> int:
-        """How many slow cycles there were within the last minute, since `begin_minute` at most."""
-        with self._lock:
-            return self._slow.count(int(self._timer()))
-
-    def begin_minute(self) -> None:
-        """Begin the counts of the last minute at zero; those of the whole run go on."""
-        with self._lock:
-            self._errors, self._slow = _Minute(), _Minute()
 
     def add_facts(self, facts: Sequence[Fact]) -> None:
         """Count what among `facts` asks for anything."""
