@@ -103,7 +103,8 @@ class Applying:
             await transaction.discard(old.reload.drain_timeout_s)
             return self._rejected(target, str(error))
         planned = plan(run.engine.desk, new, transaction.instruments)
-        effects = transaction.effects()
+        at_once = {one.key: "from the next decision" for one in changes if one.reload == "live"}
+        effects = at_once | transaction.effects()
         before = tuple(symbol.instrument for symbol in run.engine.symbols.values())
         try:
             transaction.swap(partial(self._tell_engine, generation.number, new, transaction.instruments))

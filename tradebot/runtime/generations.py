@@ -17,6 +17,7 @@ from tradebot.config.extends import ProfileFile
 from tradebot.config.faults import Fault, ProfileInvalid
 from tradebot.config.identity import identity
 from tradebot.config.loader import Loaded, load_profile
+from tradebot.config.sections.features import Features
 from tradebot.config.show import effective
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import Cause, Generation, Switch, Verdict
@@ -57,12 +58,12 @@ def choose(profile: str, environ: Mapping[str, str] = os.environ, *, accept: boo
     past, damage = _past(Path(where.state_dir) / where.instance / PROFILES)
     if past is None:
         return Choice(load_profile(profile, environ), damage=damage)
+    if past.restoring is not None and same_profile(past.restoring, where.path):
+        return _interrupted(past, past.restoring, environ)
     try:
         loaded = load_profile(profile, environ)
     except ProfileInvalid as invalid:
         return _faulty(past, where.path, environ, invalid)
-    if past.restoring:
-        return _interrupted(past, loaded, environ)
     verdict = past.verdicts.get(loaded.digest)
     if verdict is None or verdict.kind == "rejected" or accept:
         return _as_written(past, loaded, environ, accepted="" if verdict is None else verdict.digest)
@@ -105,7 +106,7 @@ def _past(path: Path) -> tuple[_Past | None, str]:
             past = _Past(
                 in_force=history.in_force(),
                 last_good=history.last_good(),
-                switches=history.switches(),
+                switches=tuple(one for one in history.switches() if one.feature in Features.model_fields),
                 verdicts={one.digest: one for one in history.verdicts(1000)},
                 restoring=None if restoring is None else history.generation(restoring.number),
             )
@@ -178,11 +179,8 @@ def _faulty(past: _Past, path: str, environ: Mapping[str, str], invalid: Profile
     return Choice(loaded, switches, note=note, faults=invalid.faults)
 
 
-def _interrupted(past: _Past, loaded: Loaded, environ: Mapping[str, str]) -> Choice:
+def _interrupted(past: _Past, target: Generation, environ: Mapping[str, str]) -> Choice:
     """Go on with a rollback that was writing its files when the last run ended."""
-    target = past.restoring
-    if target is None or not same_profile(target, loaded.path):
-        return _as_written(past, loaded, environ, accepted="")
     again = load_profile(target.path, environ, switches=toggles(past.switches), stored=stored(target))
     note = f"a rollback to generation {target.number} was interrupted: it is carried through"
     return Choice(again, past.switches, _continued(past, again), "rollback", note, restoring=target.number)

@@ -222,7 +222,7 @@ class LiveProfile:
             cause=generation.cause,
             who=generation.who,
             digest=generation.digest,
-            pinned=self.reloads.pinned,
+            pinned=self.reloads.pinned and self.reloads.waiting is None,
             last_reload=self._last,
             last_reload_ms=self._last_ms,
             pending=_pending(self.reloads.waiting),
