@@ -14,7 +14,7 @@ from tradebot.engine.exits import HOLD, RETRY, wait_after
 from tradebot.engine.followup import FollowUp
 from tradebot.engine.parts import Parts
 from tradebot.engine.router import Router
-from tradebot.engine.watchlist import Watchlist
+from tradebot.engine.watchlist import Watchlist, changes
 
 RETUNED = frozenset({VERIFY, REFRESH, TIMEOUT, STALE_INTENTS, HOLD, RETRY})
 """Deadlines that stand on settings; an order's own wait does not, since it was placed with it."""
@@ -38,6 +38,7 @@ class Adoption:
         """Decide by this generation's settings from here on; an anchor declared otherwise forms anew."""
         desk = self.desk
         profile: Profile = event.profile
+        found = changes(desk, profile, event.instruments)
         anew = profile.drop.anchor != desk.profile.drop.anchor
         desk.profile = profile
         desk.emit(ProfileTaken(generation=event.generation))
@@ -45,7 +46,7 @@ class Adoption:
             for symbol in desk.symbols.values():
                 symbol.anchor = make_anchor(profile.drop.anchor)
                 symbol.below_since = -1
-        self.watchlist.take(profile, event.instruments)
+        self.watchlist.take(found, event.instruments)
         self.settle()
 
     def settle(self) -> None:

@@ -31,8 +31,8 @@ def changes(desk: Desk, profile: Profile, instruments: Sequence[Instrument] | No
     wanted = set(desk.symbols) if instruments is None else {one.symbol for one in instruments}
     if named:
         wanted &= named
-    elif instruments is None:
-        wanted -= desk.leaving
+    elif instruments is None and not desk.profile.market.symbols:
+        wanted -= desk.leaving  # they left because the feed lacks them
     gone = [name for name in desk.symbols if name not in wanted]
     stay = [name for name in gone if instruments is None or not desk.idle(name)]
     return Changes(
@@ -49,10 +49,9 @@ class Watchlist:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
 
-    def take(self, profile: Profile, instruments: Sequence[Instrument] | None) -> None:
-        """Watch what the profile, already in force, and `instruments` say."""
+    def take(self, found: Changes, instruments: Sequence[Instrument] | None) -> None:
+        """Carry out the changes that a profile, in force by now, and `instruments` made."""
         desk = self.desk
-        found = changes(desk, profile, instruments)
         new = tuple(name for name in found.leaving if name not in desk.leaving)
         for name in found.removed:
             desk.unwatch(name)
