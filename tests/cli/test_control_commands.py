@@ -239,7 +239,7 @@ def test_without_a_bot_every_command_is_one_line_and_exit_1(command: str, capsys
 
 
 @pytest.mark.parametrize(
-    "words", [["validate", "profiles/demo.toml"], ["--help"], ["reload", "--help"], ["schema", "--check"]]
+    "words", [["validate", "profiles/demo.toml"], ["--help"], ["reload", "--help"], ["profile", "keys"]]
 )
 def test_what_asks_no_bot_loads_no_http(words: list[str]) -> None:
     script = (

@@ -71,7 +71,7 @@ def test_the_history_is_told_newest_first(capsys: pytest.CaptureFixture[str]) ->
         "    3  2026-09-21 14:13:23 UTC  automatic by guard · in force, applied · set: buying off",
         "    2  2026-09-21 14:13:22 UTC  edit by file · condemned · 7 errors in a minute, limit 5",
         "       drop.threshold_bps 250 → 300.50",
-        "    1  2026-09-21 14:13:21 UTC  start by start · applied",
+        "    1  2026-09-21 14:13:21 UTC  start · applied",
     ]
     assert main(["profile", "history", "--limit", "1", "--json"]) == 0
     (one,) = json.loads(capsys.readouterr().out)

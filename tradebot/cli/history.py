@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tradebot.cli.finding import WhichBot, home_with
-from tradebot.cli.status import utc
+from tradebot.cli.status import by, utc
 from tradebot.config.toml_text import key, literal
 from tradebot.domain.errors import TradebotError
 from tradebot.domain.generation import Generation
@@ -121,7 +121,7 @@ def _kept(found: Generation | None, number: int | None) -> Generation:
 
 
 def _line(one: GenerationView) -> str:
-    parts = [f"{one.number:>5}  {utc(one.at_ms)}  {one.cause} by {one.who}"]
+    parts = [f"{one.number:>5}  {utc(one.at_ms)}  {by(one.cause, one.who)}"]
     parts.append(f"in force, {one.state}" if one.in_force else one.state)
     parts += [f"set: {', '.join(one.overrides)}"] if one.overrides else []
     parts += [one.reason] if one.reason else []

@@ -47,6 +47,11 @@ def utc(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def by(cause: str, who: str) -> str:
+    """Return why and by whom, in one word where both are the same."""
+    return cause if cause == who else f"{cause} by {who}"
+
+
 def _headline(status: StatusView) -> str:
     profile = status.profile
     parts = [f"tradebot {status.instance}", status.venue]
@@ -90,7 +95,7 @@ def _trading(status: StatusView) -> list[tuple[str, str]]:
 
 def _profile(profile: ProfileView, now_ms: int) -> list[tuple[str, str]]:
     pinned = " · pinned: the files say something else" if profile.pinned else ""
-    since = f"since {utc(profile.since_ms)}, {profile.cause} by {profile.who}"
+    since = f"since {utc(profile.since_ms)}, {by(profile.cause, profile.who)}"
     rows = [("profile", f"{profile.path} · generation {profile.generation} {since}{pinned}")]
     if profile.note:
         rows.append(("note", profile.note))

@@ -69,10 +69,14 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is no HTTP."""
+        """Answer what is no HTTP, or what nobody expected to fail; that goes to the log of the server."""
         self.within(TAKE_S)
-        kind = f" ({type(exc).__name__})" if exc is not None else ""
-        response = problem(status, f"not understood as HTTP{kind}", "request")
+        kind = type(exc).__name__ if exc is not None else message or "unknown"
+        if status >= 500:
+            self.log_exception("The control door failed", exc_info=exc)
+            response = problem(status, f"failed with {kind}; see the log", "door")
+        else:
+            response = problem(status, f"not understood as HTTP ({kind})", "request")
         response.force_close()
         return response
 

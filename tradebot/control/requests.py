@@ -84,10 +84,9 @@ class Desk:
         self._works: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.audience = Audience(operator.listen)
-        self.answering = 0
-        """How many requests are being answered; streams are not counted."""
+        self._answering = 0
         self.idle = asyncio.Event()
-        """Set while no request is being answered."""
+        """Set while no request is being answered; streams are not counted."""
         self.idle.set()
 
     def tune(self, settings: Control) -> None:
@@ -108,10 +107,9 @@ class Desk:
         try:
             route, name = _route(request)
             if route.name == "events":
-                return await self._stream(request, connection)
-            self.answering += 1
-            self.idle.clear()
-            response = await self._answer(request, connection, route, name)
+                response = await self._stream(request, route, connection)
+            else:
+                response = await self._answer(request, connection, route, name)
         except Declined as declined:
             response = declined.response
         finally:
@@ -119,27 +117,25 @@ class Desk:
         response.force_close()
         return response
 
-    def answered(self) -> None:
-        """Count one answer."""
-        self.answering -= 1
-        if not self.answering:
-            self.idle.set()
-
     async def _answer(
         self, request: web.BaseRequest, connection: Connection, route: Route, name: str
     ) -> web.StreamResponse:
+        self._answering += 1
+        self.idle.clear()
         try:
             asked = Asked(_who(request), name, await _body(request, route), _query(request, route))
             if route.name == "openapi":
                 return web.Response(text=document_text(), content_type="application/json")
             answer = await self._ask(route, asked, connection)
             return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
-        except (Declined, asyncio.CancelledError):
+        except Declined:
             raise
         except Exception as error:
             raise self._failed(route, error) from error
         finally:
-            self.answered()
+            self._answering -= 1
+            if not self._answering:
+                self.idle.set()
 
     async def _ask(self, route: Route, asked: Asked, connection: Connection) -> Any:
         """Return the operator's answer. Raises Declined, and what the operator raises."""
@@ -180,30 +176,36 @@ class Desk:
             text = f"{route.path}: {type(error).__name__}: {error}"
             self._log.emit("system", "ERROR", "CONTROL_REQUEST_FAILED", text)
 
-    async def _stream(self, request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
-        most = self._settings.stream_queue
-
-        def too_slow() -> None:
-            text = f"a listener that let {most} records wait was disconnected ({_who(request)})"
-            self._log.emit("system", "INFO", "CONTROL_LISTENER_TOO_SLOW", text)
-            connection.abort()
-
+    async def _stream(self, request: web.BaseRequest, route: Route, connection: Connection) -> web.StreamResponse:
         if self._closing.done():
-            raise Declined(503, "the door closes", request.path)
+            raise Declined(503, "the door closes", route.path)
+        listener = self._listener(_who(request), connection)
+        try:
+            self.audience.join(listener)
+        except Exception as error:
+            raise self._failed(route, error) from error
+        connection.gone.add_done_callback(lambda _: listener.end())
         response = web.StreamResponse(headers={"Content-Type": STREAM, "Cache-Control": "no-store"})
         response.force_close()
-        listener = Listener(most, too_slow)
-        self.audience.join(listener)
-        connection.gone.add_done_callback(lambda _: listener.end())
         try:
-            await response.prepare(request)
             with suppress(ConnectionError):  # it has gone, or was too slow
+                await response.prepare(request)
                 await response.write(HEARTBEAT)
                 while lines := await listener.take():
                     await response.write(lines)
         finally:
             self.audience.leave(listener)
         return response
+
+    def _listener(self, who: str, connection: Connection) -> Listener:
+        most = self._settings.stream_queue
+
+        def too_slow() -> None:
+            text = f"a listener that let {most} records wait was disconnected ({who})"
+            self._log.emit("system", "INFO", "CONTROL_LISTENER_TOO_SLOW", text)
+            connection.abort()
+
+        return Listener(most, too_slow)
 
 
 def _route(request: web.BaseRequest) -> tuple[Route, str]:

@@ -80,6 +80,7 @@ class Door:
             self._server = await asyncio.get_running_loop().create_unix_server(self._admit, sock=opened)
         except OSError as error:
             opened.close()
+            await _away(self._remove)
             self._held.close()
             raise self._cannot(error) from error
         self._log.emit("system", "INFO", "CONTROL_DOOR_OPEN", str(self.path))
