@@ -16,6 +16,7 @@ from tradebot.config.faults import ProfileInvalid
 from tradebot.domain.errors import StorageFailed
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import Applying, Force, in_history
+from tradebot.runtime.coordinator import trace
 from tradebot.runtime.editing import Edits
 from tradebot.runtime.outcomes import AnyOutcome, Pending, Rejected, Unchanged
 from tradebot.runtime.request import Request
@@ -52,6 +53,7 @@ class Reloads:
         self._returns = Returns(run, self._applying, environ)
         self._queue: asyncio.Queue[Request] = asyncio.Queue(MOST_WAITING)
         self._hinted = False
+        self._late = ""  # who hinted while the queue was full
         self._closed = ""
         self._task: asyncio.Task[None] | None = None
         self._busy = False
@@ -70,9 +72,8 @@ class Reloads:
         task, self._task = self._task, None
         if task is None:
             return
-        limits = self.force.loaded.profile.reload
         if self._busy:
-            await asyncio.wait({task}, timeout=limits.build_timeout_s + limits.drain_timeout_s)
+            await asyncio.wait({task}, timeout=self.force.loaded.profile.shutdown.callback_timeout_s)
         task.cancel()
         await asyncio.wait({task})
 
@@ -112,9 +113,13 @@ class Reloads:
 
     def hint(self, who: str = "edit") -> None:
         """Note that the profile may have changed: it is read as soon as possible, once for many hints."""
-        if not self._hinted and not self._closed and not self._queue.full():
-            self._hinted = True
-            self._queue.put_nowait(Request("edit", who, begun=time.monotonic()))
+        if self._hinted or self._closed:
+            return
+        if self._queue.full():
+            self._late = who
+            return
+        self._hinted, self._late = True, ""
+        self._queue.put_nowait(Request("edit", who, begun=time.monotonic()))
 
     def breach(self, reason: str) -> None:
         """Take the generation in force back, since a guard was breached."""
@@ -146,21 +151,40 @@ class Reloads:
     # -- serving --------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
-        while True:
+        while not self._closed:
             self._busy = False
             request = await self._queue.get()
             self._busy = True
-            try:
-                outcome = await self._answer(request)
-            except (StorageFailed, NotNow, ProfileInvalid) as error:
-                outcome = self._rejected(request.who, str(error))
-                if isinstance(error, NotNow) and request.answer is not None and not request.answer.done():
-                    request.answer.set_exception(error)
+            if self._late:
+                self.hint(self._late)
+            await self._carry_out(request)
             self.served += 1
-            self._told(outcome)
-            if request.answer is not None and not request.answer.done():
-                request.answer.set_result(outcome)
-            await self._applying.retire()
+            try:
+                await self._applying.retire()
+            except StorageFailed as error:
+                self._run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(error))
+
+    async def _carry_out(self, request: Request) -> None:
+        """Serve one request: tell its outcome, then answer whoever asked. Whatever fails ends no other request."""
+        refused: NotNow | None = None
+        try:
+            outcome = await self._answer(request)
+        except NotNow as error:
+            refused, outcome = error, self._rejected(request.who, str(error))
+        except (StorageFailed, ProfileInvalid) as error:
+            outcome = self._rejected(request.who, str(error))
+        except Exception as error:  # noqa: BLE001 - the supervision border of the reloads: told, and the next is served
+            text = f"{request.kind} by {request.who}: {type(error).__name__}: {error}"
+            self._run.telling.log.emit("events", "ERROR", "RELOAD_FAILED", text, traceback=trace(error))
+            self._run.telling.failures.failed(self.name, error)
+            outcome = self._rejected(request.who, f"{type(error).__name__}, see RELOAD_FAILED in the log")
+        self._told(outcome)
+        if request.answer is None or request.answer.done():
+            return
+        if refused is None:
+            request.answer.set_result(outcome)
+        else:
+            request.answer.set_exception(refused)
 
     async def _answer(self, request: Request) -> AnyOutcome:
         match request.kind:
