@@ -170,7 +170,7 @@ class Reloads:
         try:
             outcome = await self._answer(request)
         except NotNow as error:
-            refused, outcome = error, self._rejected(request.who, str(error))
+            refused, outcome = error, self._unchanged(request.who, str(error))
         except (StorageFailed, ProfileInvalid) as error:
             outcome = self._rejected(request.who, str(error))
         except Exception as error:  # noqa: BLE001 - the supervision border of the reloads: told, and the next is served
