@@ -6,6 +6,7 @@ import asyncio
 import threading
 from decimal import Decimal
 
+from tests.runtime.telling import Told
 from tradebot.cli.live_status import LiveStatus
 from tradebot.runtime.status import Status
 
@@ -22,7 +23,7 @@ def test_a_status_is_drawn_again_and_again_and_its_thread_is_gone_when_it_ends()
         return Status("demo", True, "USDT", 1.0, True, ("A/USDT",), 1, 1, 2, 3, Decimal(4), Decimal(5), 0.1, 0)
 
     async def main() -> list[threading.Thread]:
-        view = LiveStatus(latest)
+        view = LiveStatus(latest, Told())
         await view.stop()
         await view.start()
         assert await asyncio.to_thread(again.wait, 30)

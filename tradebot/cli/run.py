@@ -8,6 +8,7 @@ import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from tradebot.cli.streams import forget_terminal, say
 from tradebot.domain.errors import DataInvalid, StorageFailed
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
 
@@ -29,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--headless", action="store_true", help="log lines only, no live status on the terminal")
     parser.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS", help="stop cleanly after so long")
     parser.add_argument(
-        "--accept", action="store_true", help="run the profile as it stands, though it waits, was refused or rolled back"
+        "--accept",
+        action="store_true",
+        help="run the profile as it stands, though it waits, was refused or rolled back",
     )
     parser.add_argument("--fresh", action="store_true", help="begin a new paper account; the old one is set aside")
 
@@ -59,16 +62,17 @@ def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None =
         view = LiveStatus
     options = Options(run_for_s=args.seconds, fresh=args.fresh, console=console, view=view)
     try:
-        wired = wire(choice, options, signals, _say, makers or Makers())
+        wired = wire(choice, options, signals, say, makers or Makers())
     except StopAsked as asked:
         code = interrupted(len(signals.received))
-        _say(f"stopped before it began: {asked} · exit {int(code)}")
+        say(f"stopped before it began: {asked} · exit {int(code)}")
         return code
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()  # what stands by now stands to the end: the collector need not walk it between two prices
     gc.set_threshold(*COLLECT_AFTER)
-    finished = finish(wired, before, _say)
+    finished = finish(wired, before, say)
+    forget_terminal()
     _report(wired)
     for line in last_lines(finished, wired.loaded.profile.shutdown.open_orders):
         print(line)
@@ -86,7 +90,7 @@ def _report(wired: Run) -> None:
         print(f"\n{to_text(report)}\n")
         store(report, folder)
     except (DataInvalid, StorageFailed) as error:
-        _say(f"no report: {error}")
+        say(f"no report: {error}")
 
 
 def _prices(wired: Run) -> dict[str, float]:
@@ -99,10 +103,6 @@ def _balances(wired: Run) -> dict[str, dict[str, Decimal]]:
 
     account = totals(wired.venue.image().balances)
     return {"the engine's ledger": wired.engine.state.ledger.owned(), "the paper account": account}
-
-
-def _say(line: str) -> None:
-    print(f"tradebot: {line}", file=sys.stderr, flush=True)
 
 
 def _seconds(word: str) -> float:

@@ -33,7 +33,7 @@ class Bot:
         self.closing = Closing(run, self._parts.engine, self._parts.feed, self.live, before)
         self._status = StatusChore(run, self.live)
         make = run.options.view
-        self._view: Component = NullPart("status") if make is None else make(lambda: self._status.latest)
+        self._view: Component = NullPart("status") if make is None else make(lambda: self._status.latest, self._log)
         self.threads_started = 0
         self.cancelled_before = 0
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
+STANDARD_STREAMS = 2
+"""The last descriptor of stdin, stdout and stderr."""
+
 
 class Held(Struct, frozen=True):
     """What the process holds at one moment: threads by name, children by id, open files and sockets by target."""
@@ -85,12 +88,17 @@ def _text(path: Path) -> str:
 
 
 def _files() -> set[tuple[int, str]]:
-    """Return (descriptor, target) of what is open, where the system tells it (Linux)."""
+    """Return (descriptor, target) of what is open, where the system tells it (Linux).
+
+    The standard streams are not ours: where the terminal is closed, they come to lead elsewhere.
+    """
     found: set[tuple[int, str]] = set()
     folder = Path("/proc/self/fd")
     if not folder.is_dir():
         return found
     for entry in os.listdir(folder):
+        if int(entry) <= STANDARD_STREAMS:
+            continue
         try:
             found.add((int(entry), os.readlink(folder / entry)))
         except FileNotFoundError:  # the listing's own descriptor

@@ -104,13 +104,14 @@ def status_lines(status: Status) -> list[str]:
     warm = ""
     if cold:
         warm = f" · warming {cold.symbols} of {status.watched} symbols, {_span(-(-cold.left_ms // 1000))} left"
+    counts = f"intents {status.intents} · orders {status.orders} · fills {status.fills:,} · trades {status.trades:,}"
     generation = f"gen {status.in_force.generation} · " if status.in_force else ""
     return [
         f"tradebot {status.profile} · {kind} · {state} · {_span(status.up_s)}",
         f"{age} · errors {status.errors}{warm}",
         *_notices(status),
         f"positions {len(status.positions)}: {held}",
-        f"{generation}intents {status.intents} · orders {status.orders} · fills {status.fills:,} · trades {status.trades:,}",
+        f"{generation}{counts}",
         f"PnL {sign}{money(status.pnl)} {status.quote} · cash {money(status.cash)} · held {money(status.held)}",
     ]
 

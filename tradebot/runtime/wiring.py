@@ -22,7 +22,7 @@ from tradebot.domain.market import Instrument
 from tradebot.engine.engine import Engine
 from tradebot.feeds.synthetic import synthetic_symbols
 from tradebot.feeds.synthetic_live import SyntheticLive
-from tradebot.ports import Clock, Component, Feed, Recorder
+from tradebot.ports import Clock, Component, Feed, Log, Recorder
 from tradebot.runtime.account import Account, StoredAccount
 from tradebot.runtime.beginning import begin
 from tradebot.runtime.clock import WallClock
@@ -82,7 +82,7 @@ class Options(Struct, frozen=True):
     run_for_s: float | None = None
     fresh: bool = False
     console: Console = NoConsole()
-    view: Callable[[Callable[[], Status | None]], Component] | None = None
+    view: Callable[[Callable[[], Status | None], Log], Component] | None = None
 
 
 class Run(Struct):
@@ -239,7 +239,9 @@ def _checkpoints(
         slice_ms=state.slice_ms,
         path=str(opened.home.checkpoint),
     )
-    return CheckpointSwap(profile, engine, opened.journal, opened.checkpointer, telling.metrics, clock, telling.failures)
+    return CheckpointSwap(
+        profile, engine, opened.journal, opened.checkpointer, telling.metrics, clock, telling.failures
+    )
 
 
 def _perhaps_held(image: AccountImage | None, quote: str) -> frozenset[str]:
