@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 import tradebot.engine
-from tests.engine.hand import Hand, make_profile
-from tests.engine.scenarios import CASES, ELSEWHERE, FIXED, OTHER_TABLES, Case
+from tests.engine.hand import INSTRUMENTS, Hand, make_profile
+from tests.engine.scenarios import CASES, ELSEWHERE, FIXED, OTHER_TABLES, Case, two_drops
 from tradebot.config.catalogue import find, walk
 from tradebot.domain import events as e
 from tradebot.domain.facts import Fact
@@ -42,6 +42,18 @@ def test_a_live_edit_is_as_if_the_machine_had_been_built_with_it(case: Case) -> 
         live, built = told(edited, case), told(Hand(after).start(), case)
         assert live == built
         assert live != told(Hand(before).start(), case), "the story does not depend on the setting"
+
+
+def test_symbols_that_came_trade_as_if_they_had_always_been_there() -> None:
+    """And of those that left nothing is heard any more."""
+    case = Case("market.symbols", [], [], two_drops)
+    few, many = INSTRUMENTS[:1], INSTRUMENTS
+    for old, new in ((few, many), (many, few)):
+        edited = Hand(instruments=old).start()
+        edited.feed(e.ProfileApplied(2, make_profile(), edited.now, tuple(new)))
+        live, built = told(edited, case), told(Hand(instruments=new).start(), case)
+        assert live == built
+        assert live != told(Hand(instruments=old).start(), case)
 
 
 def test_every_setting_has_its_place() -> None:
