@@ -159,7 +159,7 @@ def _position(position: Position, symbol: SymbolState | None, exits: ExitRules) 
     stop = target = 0.0
     if symbol is not None:
         stop = max(symbol.stop, exits.trail_stop(symbol)) if isinstance(exits, DeclaredExits) else symbol.stop
-        target = symbol.target if symbol.target < OUTSIDE else 0.0
+        stop, target = (level if level < OUTSIDE else 0.0 for level in (stop, symbol.target))
     return PositionView(
         symbol=position.symbol,
         amount=position.amount,
