@@ -14,7 +14,7 @@ import pytest
 from tests.control.little_bot import Heard, LittleBot, served
 from tests.control.raw import Raw, http, until
 from tradebot.config.sections.control import Control
-from tradebot.control import server
+from tradebot.control import connection, server
 from tradebot.control.client import Client, NoBot, Refused
 from tradebot.control.messages import HEARTBEAT
 from tradebot.control.place import standing
@@ -146,7 +146,10 @@ def test_a_socket_that_is_not_ours_any_more_stays(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_nothing_is_left_in_the_process(tmp_path: Path) -> None:
+def test_nothing_is_left_in_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LEAVE_S", 1000.0)  # nobody is waited for who has nothing to take
+    monkeypatch.setattr(connection, "HEAD_S", 1000.0)
+
     async def main() -> None:
         threads, files = set(threading.enumerate()), len(os.listdir("/proc/self/fd"))
         async with served(tmp_path) as (one, _, _log):

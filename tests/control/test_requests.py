@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.control.little_bot import LittleBot, served
-from tests.control.raw import Raw, http, told
+from tests.control.raw import Raw, http, told, until
 from tradebot.control.client import Client, Refused
 from tradebot.control.messages import BY_NAME, HEARTBEAT, ROUTES, Problem
 from tradebot.control.openapi import document_text
@@ -128,6 +128,7 @@ def test_a_wrong_request_is_told_what_is_wrong_and_where(what: str, tmp_path: Pa
         ("x" * 500, "x" * 64),
         ("bell\x07\x1b[31m", "bell"),
         ("Zoë", "Zoë"),
+        ("left\u202eright", "left?right"),
         ("", "door"),
     ],
 )
@@ -230,17 +231,17 @@ def test_work_that_fails_late_is_told_as_a_failure(tmp_path: Path) -> None:
 
 def test_a_client_that_goes_away_ends_no_work_and_frees_its_place(tmp_path: Path) -> None:
     async def main() -> None:
-        async with served(tmp_path, max_clients=1) as (_, bot, log):
+        async with served(tmp_path, max_clients=1) as (door, bot, log):
             bot.hold = asyncio.Event()
             with Raw(tmp_path) as raw:
                 await raw.send(http("POST", "/v1/reload"))
                 await asyncio.wait_for(bot.working.wait(), 20)
-            bot.working.clear()
+            await until(lambda: not door.clients)
+            assert (await told(tmp_path, http("GET", "/v1/status")))[0] == 200
             bot.hold.set()
-            status, _ = await told(tmp_path, http("GET", "/v1/status"))
-            while status == 503:  # the loop has not heard yet that the other one is gone
-                status, _ = await told(tmp_path, http("GET", "/v1/status"))
-            assert (status, bot.number) == (200, 2)
+            await until(lambda: bot.number == 2)
+            await told(tmp_path, http("GET", "/v1/status"))
+            assert log.of("CONTROL_REQUEST_LATE") == [("INFO", "/v1/reload: done, after its asker had gone")]
             assert log.of("CONTROL_REQUEST_FAILED") == []
 
     asyncio.run(main())

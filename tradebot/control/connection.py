@@ -137,5 +137,8 @@ class TurnedAway(asyncio.Protocol):
 
 
 def settings_of_http() -> dict[str, Any]:
-    """Return what the HTTP server is told: no access log, no waiting for what nobody reads, nothing unpacked."""
-    return {"access_log": None, "lingering_time": 1.0, "keepalive_timeout": HEAD_S, "auto_decompress": False}
+    """Return what the HTTP server is told: no access log, a short wait for the rest of what is not read, no unpacking.
+
+    A connection serves one request, so none is kept alive.
+    """
+    return {"access_log": None, "lingering_time": 1.0, "keepalive_timeout": 0.0, "auto_decompress": False}
