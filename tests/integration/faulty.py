@@ -26,6 +26,8 @@ from tradebot.venues.paper import PaperVenue
 
 FAULT_EVERY = 3
 
+SIGNALS_AT_START = {"signal-at-start": [signal.SIGTERM], "two-signals-at-start": [signal.SIGTERM, signal.SIGINT]}
+
 
 class BrokenEngine(Engine):
     """Fails inside an event once it holds a position."""
@@ -77,14 +79,14 @@ class OddFeed:
     def __init__(self, real: Feed, kind: str) -> None:
         self._real = real
         self._kind = kind
+        self._asked = False
         self._runs = 0
 
     def instruments(self) -> Sequence[Instrument]:
-        if self._kind == "signal-at-start":
-            os.kill(os.getpid(), signal.SIGTERM)
-        if self._kind == "two-signals-at-start":
-            os.kill(os.getpid(), signal.SIGTERM)
-            os.kill(os.getpid(), signal.SIGINT)
+        signals = [] if self._asked else SIGNALS_AT_START.get(self._kind, [])
+        self._asked = True
+        for number in signals:
+            os.kill(os.getpid(), number)
         if self._kind == "no-start":
             raise CannotStart("the feed is not there")
         return self._real.instruments()
