@@ -44,10 +44,12 @@ def snapshot(
 ) -> Snapshot:
     """Return everything that is shown of the run at `now_ms`."""
     desk, exits = run.engine.desk, run.engine.parts.exits
-    state = desk.state
+    state, oldest_ms = desk.state, _oldest_ms(desk, now_ms)
     return Snapshot(
         status=status(run, profile, now_ms),
-        drops=tuple(_drop(desk, symbol, now_ms) for symbol in desk.symbols.values()),
+        drops=tuple(
+            _drop(symbol, now_ms, oldest_ms, leaving=name in desk.leaving) for name, symbol in desk.symbols.items()
+        ),
         positions=tuple(
             _position(position, desk.symbols.get(name), exits) for name, position in state.ledger.positions.items()
         ),
@@ -117,7 +119,7 @@ class _Market(Struct, frozen=True):
 
 
 def _market(desk: Desk, now_ms: int) -> _Market:
-    oldest_ms = now_ms - ms(desk.profile.market.stale_after_s)
+    oldest_ms = _oldest_ms(desk, now_ms)
     newest_ms, stale, warming = -1, 0, 0
     for symbol in desk.symbols.values():
         seen_ms = symbol.seen_ms
@@ -127,13 +129,18 @@ def _market(desk: Desk, now_ms: int) -> _Market:
     return _Market(newest_ms, stale, warming)
 
 
+def _oldest_ms(desk: Desk, now_ms: int) -> int:
+    """Return when a price may have been made at the earliest without being stale."""
+    return now_ms - ms(desk.profile.market.stale_after_s)
+
+
 def _flattening(desk: Desk) -> tuple[str, ...]:
     """Return the symbols of which something is still to be sold or ended, while everything is sold off."""
     state = desk.state
     return tuple(sorted({*state.ledger.positions, *state.by_symbol})) if state.flattening else ()
 
 
-def _drop(desk: Desk, symbol: SymbolState, now_ms: int) -> DropView:
+def _drop(symbol: SymbolState, now_ms: int, oldest_ms: int, *, leaving: bool) -> DropView:
     seen = symbol.seen_ms >= 0
     anchor = symbol.anchor.value(now_ms)
     mid = (symbol.bid + symbol.ask) * 0.5
@@ -148,8 +155,8 @@ def _drop(desk: Desk, symbol: SymbolState, now_ms: int) -> DropView:
         spread_bps=spread_bps(symbol) if seen else 0.0,
         age_s=(now_ms - symbol.seen_ms) / 1000 if seen else None,
         warm_in_s=cold_ms(symbol.anchor, now_ms) / 1000,
-        stale=symbol.seen_ms < now_ms - ms(desk.profile.market.stale_after_s),
-        gate="market.symbols" if symbol.symbol in desk.leaving else symbol.gate,
+        stale=symbol.seen_ms < oldest_ms,
+        gate="market.symbols" if leaving else symbol.gate,
     )
 
 

@@ -48,7 +48,8 @@ class Watcher:
     Where watching is refused (a system's limit) that goes on alone. `failed` is called, in the loop's thread too, when
     reading fails as well, again and again.
 
-    What the files hold when it is made counts as told, until `seen` says what was read of them.
+    Until `seen` (or `follow`) says what was read of the files, one hint follows for sure: nothing is missed between a
+    reading and the start.
     """
 
     name = "watcher"
@@ -56,7 +57,7 @@ class Watcher:
     def __init__(
         self, files: Sequence[str], hint: Callable[[], None], settings: Reload, log: Log, failed: Failed
     ) -> None:
-        self._following = Following(tuple(files), fingerprint(files))
+        self._following = Following(tuple(files), "")
         self._hint = hint
         self._sweep_s = settings.sweep_s
         self._log = log
