@@ -179,7 +179,7 @@ def test_a_replay_of_csv_loads_neither_exchange_nor_dashboard_nor_parquet(tmp_pa
         "\n".join(["ts,open,high,low,close,volume", *rows]) + "\n", encoding="utf-8"
     )
     arguments = ["replay", "--profile", "replay", "--data", str(tmp_path), "--json", "--no-session"]
-    script = HEADLESS.format(arguments=arguments, unwanted=["ccxt", "textual", "pyarrow", "aiohttp"])
+    script = HEADLESS.format(arguments=arguments, unwanted=["ccxt", "textual", "pyarrow"])
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["candles"] == len(rows)
