@@ -155,7 +155,7 @@ def test_a_command_loads_only_what_it_needs(arguments: list[str], unwanted: list
 def test_a_headless_run_loads_neither_exchange_nor_dashboard(tmp_path: Path) -> None:
     script = HEADLESS.format(
         arguments=["--profile", "demo", "--headless", "--for", "0.2"],
-        unwanted=["ccxt", "textual", "rich", "pyarrow", "aiohttp"],
+        unwanted=["ccxt", "textual", "rich", "pyarrow"],
     )
     places = {
         "TRADEBOT__SESSIONS__DIR": str(tmp_path / "sessions"),
@@ -179,7 +179,7 @@ def test_a_replay_of_csv_loads_neither_exchange_nor_dashboard_nor_parquet(tmp_pa
         "\n".join(["ts,open,high,low,close,volume", *rows]) + "\n", encoding="utf-8"
     )
     arguments = ["replay", "--profile", "replay", "--data", str(tmp_path), "--json", "--no-session"]
-    script = HEADLESS.format(arguments=arguments, unwanted=["ccxt", "textual", "pyarrow"])
+    script = HEADLESS.format(arguments=arguments, unwanted=["ccxt", "textual", "pyarrow", "aiohttp", "watchfiles"])
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["candles"] == len(rows)
