@@ -17,7 +17,7 @@ import pytest
 
 from tests.runtime.watching import PATIENCE_S, Watched, watched
 from tradebot.config.sections.reload import Reload
-from tradebot.runtime.watcher import NoWatcher, fingerprint, fingerprint_of, places
+from tradebot.runtime.watcher import NoWatcher, Watcher, fingerprint, fingerprint_of, places
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -442,6 +442,21 @@ def test_what_changed_between_reading_and_starting_is_told(tmp_path: Path) -> No
         await seen.until(lambda: seen.hints == 1)
         await seen.watcher.stop()
         await seen.watcher.stop()
+
+    asyncio.run(main())
+
+
+def test_a_watcher_that_was_told_of_no_reading_gives_one_hint_at_its_start(tmp_path: Path) -> None:
+    file, edit = replaced(tmp_path)
+
+    async def main() -> None:
+        async with watched(file) as seen:
+            fresh = Watcher([str(file)], seen.watcher._hint, Reload(sweep_s=3600), seen.log, seen.watcher._failed)
+            await fresh.start()
+            await seen.until(lambda: seen.hints == 1)
+            await fresh.stop()
+            await seen.noticed(lambda: edit(1))
+            assert seen.hints == 2
 
     asyncio.run(main())
 
