@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.test_watcher import in_place, replaced
 from tests.runtime.watching import PATIENCE_S, Watched, watched
+from tests.runtime.ways_to_edit import in_place, replaced
 
 pytestmark = pytest.mark.benchmark
 
