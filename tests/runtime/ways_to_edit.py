@@ -1,4 +1,4 @@
-"""In which ways does a file on a disk become another? Each makes what it needs in a folder and returns file and edit."""
+"""In which ways does a file on a disk become another? Each makes what it needs in a folder; asked by watcher tests."""
 
 from __future__ import annotations
 
