@@ -128,3 +128,19 @@ def test_it_ends_at_once_when_cancelled() -> None:
         return published
 
     assert asyncio.run(scene())
+
+
+def test_a_market_that_was_prepared_tells_the_same_as_one_that_was_not() -> None:
+    def told(*, prepared: bool) -> list[Event]:
+        clock = Hand(waits=50)
+        live = feed(clock, symbols=3, updates_per_s=100)
+        if prepared:
+            assert list(live.prepare()) == ["SYN001/USDT", "SYN002/USDT", "SYN003/USDT"]
+        assert START <= live.next_ms < START + 1000
+        events: list[Event] = []
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(live.run(events.append))
+        return events
+
+    assert told(prepared=True) == told(prepared=False)
+    assert len(told(prepared=True)) > 50

@@ -10,7 +10,7 @@ decides on the quote finds the book of the same moment. Trades come between upda
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from heapq import heapify, heapreplace
 from random import Random
@@ -59,6 +59,15 @@ class SyntheticMarket:
     def instruments(self, min_notional: Decimal) -> tuple[Instrument, ...]:
         """Return the filters of the symbols; they do not change with the prices, so a restart finds them again."""
         return tuple(book.instrument(min_notional) for book in self._books)
+
+    def prepare(self, now_ms: int) -> Iterator[str]:
+        """Compute the prices around `now_ms` one symbol at a time, yielding its name after each.
+
+        Without it each symbol's first event from a new block on costs that; nothing else differs.
+        """
+        for symbol, book in zip(self.symbols, self._books, strict=True):
+            book.prepare(now_ms)
+            yield symbol
 
     @property
     def next_ms(self) -> int:
@@ -118,6 +127,9 @@ class _SymbolMarket:
         return instrument_from_price(
             self._symbol, round(path.scale, path.decimals), decimals=path.decimals, min_notional=min_notional
         )
+
+    def prepare(self, now_ms: int) -> None:
+        self._path.at(now_ms)
 
     def update(self, when: float, happened: list[Happened]) -> None:
         """Append the book and the quote of a moment. Prices are whole ticks, sizes whole lots."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from decimal import Decimal
 
 from tradebot.config.sections.feed import SyntheticFeed
@@ -44,6 +44,10 @@ class SyntheticLive:
     def instruments(self) -> Sequence[Instrument]:
         """Return the synthetic symbols and their filters."""
         return self._instruments
+
+    def prepare(self) -> Iterator[str]:
+        """Compute the present prices one symbol at a time, yielding its name: before `run`, from any thread."""
+        return self._market.prepare(self._clock.now_ms())
 
     @property
     def next_ms(self) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Iterator
 from typing import Protocol, runtime_checkable
 
 from tradebot.config.profile import Profile
@@ -44,6 +45,15 @@ class Paced(Protocol):
     @property
     def next_ms(self) -> int:
         """When the next event happens."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A feed whose first events cost more than the later ones, unless it was prepared."""
+
+    def prepare(self) -> Iterator[str]:
+        """Prepare one symbol after the other, yielding its name."""
         ...
 
 
@@ -186,3 +196,13 @@ def feed_for(
         market = profile.market.model_copy(update={"symbols": (*names, *missing)})
         feed = make(profile.model_copy(update={"market": market}), clock)
     return feed, instruments
+
+
+def prepare(feed: Feed, limit_s: float) -> None:
+    """Prepare as many symbols of `feed` as there is time for, in a thread that gives way to the loop after each."""
+    if isinstance(feed, Preparing):
+        end = time.monotonic() + limit_s
+        for _ in feed.prepare():
+            if time.monotonic() >= end:
+                return
+            time.sleep(0)

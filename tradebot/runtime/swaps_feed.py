@@ -13,7 +13,7 @@ from tradebot.config.profile import Profile
 from tradebot.domain.market import Instrument
 from tradebot.ports import Clock, Feed
 from tradebot.runtime.component import Failed, in_thread
-from tradebot.runtime.feeding import NAME, Hearing, MakeFeed, Patience, Watched, feed_for
+from tradebot.runtime.feeding import NAME, Hearing, MakeFeed, Patience, Watched, feed_for, prepare
 from tradebot.runtime.swapping import CannotBuild, Staged
 
 Held = Callable[[], Collection[str]]
@@ -83,11 +83,15 @@ class FeedSwap:
         Raises CannotBuild where it cannot be made, has no symbol, fails, or publishes nothing for half of
         `reload.build_timeout_s`.
         """
-        begun, held = time.monotonic(), frozenset(self._held())
+        begun, held, limit_s = time.monotonic(), frozenset(self._held()), old.reload.build_timeout_s / 2
+
+        def build() -> tuple[Feed, tuple[Instrument, ...]]:
+            found = feed_for(new, held, self._make, self._clock)
+            prepare(found[0], 0.8 * limit_s)
+            return found
+
         try:
-            feed, instruments = await in_thread(
-                "tradebot-feed-build", lambda: feed_for(new, held, self._make, self._clock)
-            )
+            feed, instruments = await in_thread("tradebot-feed-build", build)
         except Exception as error:  # whatever foreign making it meets
             raise CannotBuild(f"the feed cannot be made: {error}") from error
         if not instruments:
@@ -95,7 +99,7 @@ class FeedSwap:
         made = self._watched(feed, instruments)
         await made.start()
         try:
-            await made.prove(self._clock, old.reload.build_timeout_s / 2)
+            await made.prove(self._clock, limit_s)
         except BaseException as error:
             await made.stop(old.reload.drain_timeout_s)
             if not isinstance(error, Exception):

@@ -62,6 +62,9 @@ class StagedLogs:
         change = _Change(*to, opened, Event())
         if self._pipeline.swap(change):
             self._changes.append(change)
+            return
+        for file in opened.values():  # the log is ending: nothing is written to them any more
+            file.close()
 
 
 class _Change(NamedTuple):
