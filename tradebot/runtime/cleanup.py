@@ -28,6 +28,10 @@ _LEVELS: dict[Outcome, Level] = {
 }
 
 
+class SwitchedOff(Exception):
+    """Raised by a callback whose part is switched off by the time it runs; the text is told."""
+
+
 class Callback(Struct, frozen=True):
     """One clean-up callback. `work` None says the part is off; `vital` ones run in a forced exit too."""
 
@@ -68,6 +72,8 @@ async def run_callback(callback: Callback, limit_s: float, give_up: asyncio.Even
     if task.cancelled():
         return Done(callback.name, "failed", "cancelled", took_ms)
     error = task.exception()
+    if isinstance(error, SwitchedOff):
+        return Done(callback.name, "off", str(error), took_ms)
     if error is not None:
         return Done(callback.name, "failed", f"{type(error).__name__}: {error}", took_ms)
     return Done(callback.name, "done", task.result(), took_ms)

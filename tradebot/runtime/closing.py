@@ -14,10 +14,11 @@ from tradebot.domain.events import ShutdownRequested
 from tradebot.ports import Component
 from tradebot.runtime import last_resort
 from tradebot.runtime.checkpoints import whole_picture
-from tradebot.runtime.cleanup import Callback
+from tradebot.runtime.cleanup import Callback, SwitchedOff
 from tradebot.runtime.component import TaskPart, in_thread
 from tradebot.runtime.leftovers import Held, left_since
 from tradebot.runtime.live_profile import LiveProfile
+from tradebot.runtime.swaps_metrics import NotExporting
 
 if TYPE_CHECKING:
     from tradebot.runtime.wiring import Run
@@ -49,7 +50,7 @@ class Closing:
             Callback("logging_queue", "close", self._stop_logs, vital=True, said=True),
             Callback("dashboard", "close", note=absent),
             Callback("dust_sweeper", "close", note="Dust sweeper stopped: it was never started"),
-            Callback("metrics_export", "write", self._run.telling.metrics_part.export, vital=True),
+            Callback("metrics_export", "write", self._export_metrics, vital=True),
             Callback("error_summary", "write", self._error_summary),
             Callback("telegram_summary", "write", note=absent),
             Callback("telegram_shutdown", "write", note=absent),
@@ -130,6 +131,12 @@ class Closing:
         journal.end_run(run.name, run.clock.now_ms(), int(run.coordinator.ending.code))
         if not journal.close(self._profile.shutdown.callback_timeout_s):
             raise StorageFailed(f"{journal.last_seq - journal.durable_seq} facts are not written")
+
+    def _export_metrics(self) -> str:
+        part = self._run.telling.metrics_part
+        if isinstance(part.inside, NotExporting):
+            raise SwitchedOff("metrics off")
+        return part.export()
 
     def _error_summary(self) -> str:
         errors = self._run.telling.errors
