@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from msgspec import Struct
 
 from tradebot.config.diff import Change, diff
+from tradebot.config.extends import ProfileFile
 from tradebot.config.faults import ProfileInvalid
+from tradebot.config.kept import digest_of
 from tradebot.config.loader import Loaded, load_profile
 from tradebot.config.profile import Profile
 from tradebot.config.show import effective
@@ -26,9 +28,11 @@ from tradebot.domain.generation import Cause, Generation, ProfileText, Switch, V
 from tradebot.domain.market import Instrument
 from tradebot.engine.plan import plan
 from tradebot.runtime.component import in_thread
+from tradebot.runtime.generations import EXITS_ONLY
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Rejected, RolledBack, change_lines
 from tradebot.runtime.swapping import CannotBuild, Swappable
 from tradebot.runtime.transaction import FlipFailed, SwapFailed, Transaction
+from tradebot.storage.history import History
 from tradebot.storage.restore import restore, writable
 
 if TYPE_CHECKING:
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
 
 PRUNE_EVERY = 100
 """Generations between two times that the history lets go of what it need not keep."""
+
+KNOWN = 1000
+"""So many of the latest generations are looked through for a text that is displaced."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,7 +58,8 @@ class Force(Struct, frozen=True):
 class Target(Struct, frozen=True):
     """What is to come into force, and why. `settle` is the text whose verdict ends with it.
 
-    With `restore`, its files are written back to the disk. `reason` says why it was taken back to.
+    With `restore`, its files are written back to the disk; `pinned` says that the disk says something else all the
+    same. `reason` says why it was taken back to.
     """
 
     loaded: Loaded
@@ -60,8 +68,8 @@ class Target(Struct, frozen=True):
     switches: tuple[Switch, ...]
     settle: str | None = None
     restore: bool = False
+    pinned: bool = False
     reason: str = ""
-    notes: tuple[str, ...] = ()
 
 
 class SuspectEngine(Exception):
@@ -69,12 +77,16 @@ class SuspectEngine(Exception):
 
 
 class Applying:
-    """Brings generations into force, one at a time. `force` is what is in force."""
+    """Brings generations into force, one at a time. `force` is what is in force.
+
+    `torn` says that another one is swapped in already, but not written down yet.
+    """
 
     def __init__(self, run: Run, bench: Sequence[Swappable], force: Force) -> None:
         self._run = run
         self._bench = bench
         self.force = force
+        self.torn = False
         self._replaced: Transaction | None = None
 
     async def retire(self) -> None:
@@ -102,10 +114,13 @@ class Applying:
         except StorageFailed as error:
             await transaction.discard(old.reload.drain_timeout_s)
             return self._rejected(target, str(error))
+        if run.coordinator.asked:
+            return await self._too_late(target, generation, transaction)
         planned = plan(run.engine.desk, new, transaction.instruments)
         at_once = {one.key: "from the next decision" for one in changes if one.reload == "live"}
         effects = at_once | transaction.effects()
         before = tuple(symbol.instrument for symbol in run.engine.symbols.values())
+        self.torn = True
         try:
             transaction.swap(partial(self._tell_engine, generation.number, new, transaction.instruments))
         except (SwapFailed, FlipFailed) as error:
@@ -117,14 +132,14 @@ class Applying:
                 run.opened.history.commit,
                 generation.number,
                 run.clock.now_ms(),
-                switches=target.switches,
+                switches=tuple(one for one in target.switches if one.who != EXITS_ONLY),
                 settle=target.settle,
             )
         except StorageFailed as error:
             return await self._flip(target, generation, transaction, before, error)
-        self.force = Force(generation, target.loaded)
-        notes = (*target.notes, *await self._write_back(target, generation))
+        self.force, self.torn = Force(generation, target.loaded), False
         self._replaced = transaction
+        kept = await self._write_back(target, generation) if target.restore else ""
         return Applied(
             generation=generation.number,
             path=target.loaded.path,
@@ -136,7 +151,8 @@ class Applying:
             plan=tuple(planned.lines()),
             touched_orders=planned.touched_orders,
             took_ms=took_ms,
-            notes=notes,
+            restored=target.restore and not kept,
+            notes=_restore_words(generation, kept) if target.restore else (),
         )
 
     # -- the steps ------------------------------------------------------------------------------
@@ -159,10 +175,13 @@ class Applying:
             switches=target.switches,
             previous=force.number,
             reason=target.reason,
+            pinned=target.pinned,
         )
         await in_history(history.begin, generation)
         if target.restore:
-            await in_history(history.begin_restore, number, on_disk(generation.files))
+            displaced = on_disk(generation.files)
+            await in_history(keep_displaced, history, generation, displaced)
+            await in_history(history.begin_restore, number, displaced)
         return generation
 
     def _tell_engine(self, number: int, profile: Profile, instruments: tuple[Instrument, ...] | None) -> None:
@@ -171,10 +190,8 @@ class Applying:
         if run.shell.fatal is not None:
             raise SuspectEngine(str(run.shell.fatal))
 
-    async def _write_back(self, target: Target, generation: Generation) -> tuple[str, ...]:
-        """Write a rollback's files to the disk; where that cannot be done, the text there is not run by a start."""
-        if not target.restore:
-            return ()
+    async def _write_back(self, target: Target, generation: Generation) -> str:
+        """Write a rollback's files to the disk. Where that cannot be done, return why: no start runs the text there."""
         run, history = self._run, self._run.opened.history
         why = await in_history(_restored, generation.files)
         try:
@@ -189,18 +206,24 @@ class Applying:
             await in_history(history.end_restore)
         except StorageFailed as error:
             run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(error))
-        if not why:
-            return (f"files restored byte for byte: {', '.join(one.path for one in generation.files)}",)
-        return (f"the files are not restored ({why}): generation {generation.number} is in force over what they say",)
+        return why
 
     # -- what goes wrong ------------------------------------------------------------------------
+
+    async def _too_late(self, target: Target, generation: Generation, transaction: Transaction) -> Rejected:
+        """Swap nothing while the run ends: what is in force is what the end goes by."""
+        await transaction.discard(self.force.loaded.profile.reload.drain_timeout_s)
+        await self._note_failed(target, generation, "the run is ending")
+        return self._rejected(target, "the run is ending")
 
     async def _taken_back(
         self, target: Target, generation: Generation, transaction: Transaction, error: Exception
     ) -> AnyOutcome:
-        """Tell what became of a swap that failed."""
+        """Tell what became of a swap that failed; no start runs its text unasked."""
+        self.torn = False
         await transaction.discard(self.force.loaded.profile.reload.drain_timeout_s)
-        await self._note_failed(target, generation, str(error))
+        at_fault = "" if isinstance(error, StorageFailed) else f"its swap failed: {error}"
+        await self._note_failed(target, generation, str(error), condemned=at_fault)
         if isinstance(error, FlipFailed):
             return self._fatal(target, f"generation {generation.number} could not be taken back: {error}")
         return self._rolled_back(target, generation, f"the swap failed: {error}")
@@ -224,10 +247,16 @@ class Applying:
             return await self._taken_back(target, generation, transaction, FlipFailed(str(worse)))
         return await self._taken_back(target, generation, transaction, error)
 
-    async def _note_failed(self, target: Target, generation: Generation, reason: str) -> None:
-        history = self._run.opened.history
+    async def _note_failed(self, target: Target, generation: Generation, reason: str, *, condemned: str = "") -> None:
+        history, now_ms = self._run.opened.history, self._run.clock.now_ms()
         try:
-            await in_history(history.fail, generation.number, self._run.clock.now_ms(), reason)
+            await in_history(history.fail, generation.number, now_ms, reason)
+            if condemned and generation.digest != self.force.generation.digest:
+                verdict = Verdict(
+                    generation.digest, "condemned", now_ms, target.who, generation.files,
+                    reason=condemned, generation=generation.number,
+                )  # fmt: skip
+                await in_history(history.judge, verdict)
             if target.restore:
                 await in_history(history.end_restore)
         except StorageFailed as error:
@@ -268,6 +297,24 @@ def on_disk(files: Sequence[ProfileText]) -> tuple[ProfileText, ...]:
         except OSError:
             continue  # not there, or not readable: nothing that could be kept
     return tuple(found)
+
+
+def keep_displaced(history: History, generation: Generation, displaced: Sequence[ProfileText]) -> None:
+    """Keep the texts that a rollback writes over, where no generation and no verdict has them: a text with faults."""
+    if displaced == generation.files or not displaced:
+        return
+    digest = digest_of([ProfileFile(one.path, one.source) for one in displaced])
+    known = any(one.digest == digest for one in history.generations(KNOWN)) or history.verdict(digest) is not None
+    if not known:
+        reason = f"displaced by the rollback {generation.reason}"
+        history.judge(Verdict(digest, "rejected", generation.at_ms, generation.who, tuple(displaced), reason=reason))
+
+
+def _restore_words(generation: Generation, kept: str) -> tuple[str, ...]:
+    """Return what is said of a rollback's files; `kept` is why they could not be written."""
+    if kept:
+        return (f"the files are not restored ({kept}): generation {generation.number} is in force over what they say",)
+    return (f"files restored byte for byte: {', '.join(one.path for one in generation.files)}",)
 
 
 def _restored(files: Sequence[ProfileText]) -> str:

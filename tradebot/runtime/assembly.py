@@ -22,6 +22,7 @@ from tradebot.runtime.swapping import Swappable, Tuned
 from tradebot.runtime.swaps_bench import Parts, swappables
 from tradebot.runtime.swaps_component import ComponentSwap
 from tradebot.runtime.swaps_feed import FeedSwap
+from tradebot.runtime.swaps_metrics import MetricsPart
 from tradebot.runtime.swaps_sessions import SessionKeeping
 from tradebot.runtime.watchdog import Watchdog
 from tradebot.runtime.watcher import NoWatcher, Watcher
@@ -98,7 +99,10 @@ class Assembly:
         run, live = self._run, self.live
         if not profile.features.watcher:
             return NoWatcher()
-        return Watcher(live.reloads.watched(), live.reloads.hint, profile.reload, run.telling.log, self._ended)
+        files, known = live.reloads.watched()
+        watcher = Watcher(files, live.reloads.hint, profile.reload, run.telling.log, self._ended)
+        watcher.follow(files, known)
+        return watcher
 
     def _make_door(self, profile: Profile) -> Component:
         run = self._run
@@ -112,10 +116,10 @@ class Assembly:
         self._run.telling.failures.failed(name, error)
         self.live.tired(name, self._run.telling.failures.of(name).in_a_row, str(error))
 
-    def _follow(self, files: Sequence[str]) -> None:
+    def _follow(self, files: Sequence[str], known: str) -> None:
         watcher = self.watcher.current
         if isinstance(watcher, Watcher | NoWatcher):
-            watcher.follow(files)
+            watcher.follow(files, known)
 
     def _retune_watcher(self, profile: Profile) -> None:
         watcher = self.watcher.current
@@ -161,6 +165,8 @@ class Assembly:
 
     def _shown(self, part: Component) -> ComponentView:
         inside = part.current if isinstance(part, ComponentSwap) else part
+        if isinstance(inside, MetricsPart):
+            inside = inside.inside.thread
         failing = self._run.telling.failures.of(part.name)
         if isinstance(inside, NullPart):
             return ComponentView(name=part.name, state="off", failures=failing.in_all, detail=inside.why)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from tradebot.config.diff import Change, diff
-from tradebot.config.faults import ProfileInvalid
+from tradebot.config.extends import Disk, walked
+from tradebot.config.faults import Fault, ProfileInvalid
 from tradebot.config.loader import Loaded, load_profile
 from tradebot.domain.generation import Verdict
 from tradebot.engine.plan import plan
@@ -17,26 +19,31 @@ from tradebot.runtime.generations import EXITS_ONLY, toggles
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Pending, Refused, Rejected, Unchanged
 from tradebot.runtime.policy import reason_to_wait
 from tradebot.runtime.request import Request
-from tradebot.runtime.watcher import fingerprint
+from tradebot.runtime.watcher import fingerprint, fingerprint_of
 
 if TYPE_CHECKING:
     from tradebot.runtime.wiring import Run
 
 MOST_READS = 100
-"""Readings of a text that does not settle, before it is taken as it is."""
+"""Readings of a text that does not settle, before it is given up until it changes again."""
 
 
 class Edits:
-    """Takes edits of the profile's files. `waiting` is the one that waits for its confirmation, `disk` the digest of
-    the text on the disk when it was last read, "" where it was faulty.
+    """Takes edits of the profile's files. `waiting` is the one that waits for its confirmation.
+
+    Of the text on the disk, when it was last read: `disk` is its digest, "" where it was faulty, `files` are the paths
+    that make it up (also of those that are missing), `mark` is their fingerprint.
     """
 
-    def __init__(self, run: Run, applying: Applying, environ: Mapping[str, str], disk: str) -> None:
+    def __init__(self, run: Run, applying: Applying, environ: Mapping[str, str]) -> None:
         self._run = run
         self._applying = applying
         self._environ = environ
         self.waiting: Pending | None = None
-        self.disk = disk
+        loaded = applying.force.loaded
+        self.disk = loaded.digest
+        self.files, self.mark = _read_as(loaded)
+        self._accepted = ""
 
     async def take(self, request: Request, *, confirmed: bool) -> AnyOutcome:
         """Read the text on the disk and bring it into force where it may be; `confirmed` where it was waited for."""
@@ -46,14 +53,14 @@ class Edits:
             return await self._faulty(request, loaded)
         self.disk = loaded.digest
         if loaded.digest == self._applying.force.loaded.digest and switches == self._applying.force.generation.switches:
-            return await self._back_to_force(request)
+            return await self._back_to_force(request, confirmed=confirmed)
         history = self._run.opened.history
         verdict = await in_history(history.verdict, loaded.digest)
-        known = verdict.kind if confirmed and verdict is not None else ""
+        known = verdict.kind if confirmed and verdict is not None and self._was_shown(verdict) else ""
         changes = diff(self._applying.force.loaded, loaded)
         restart = tuple(change.key for change in changes if change.reload == "restart")
         if restart:
-            return await self._refuse(request, loaded, changes, restart, accepted=known == "refused")
+            return await self._refuse(request, loaded, changes, restart, verdict if known else None)
         condemned = verdict.reason if verdict is not None and verdict.kind == "condemned" else ""
         waits, reason = reason_to_wait(changes, self._applying.force.loaded.profile.reload.mode, condemned)
         if reason and known not in {"pending", "condemned"}:
@@ -66,36 +73,37 @@ class Edits:
             self.waiting = None
         return outcome
 
+    def _was_shown(self, verdict: Verdict) -> bool:
+        """Whether what was told of a text is what would become of it: it was judged against what is in force."""
+        waiting = self.waiting
+        if waiting is None:
+            return verdict.kind in {"refused", "condemned"}
+        return waiting.digest == verdict.digest and waiting.generation == self._applying.force.generation.number
+
     async def _read(self, switches: dict[str, bool]) -> Loaded | ProfileInvalid:
         """Return the profile on the disk, or its faults; what looks half-written is believed once it stays the same."""
-        found, mark = await self._load(switches)
-        for _ in range(MOST_READS):
+        path = self._applying.force.loaded.path
+        for turn in range(MOST_READS):
+            before = (self.files, self.mark)
+            found, self.files, self.mark = await self._load(switches)
             if isinstance(found, Loaded) and not self._looks_cut(found):
-                break
+                return found
+            if turn and before == (self.files, self.mark):
+                return found if isinstance(found, ProfileInvalid) else self._emptied(found) or found
             await asyncio.sleep(self._applying.force.loaded.profile.reload.settle_ms / 1000)
-            before = mark
-            found, mark = await self._load(switches)
-            if mark == before:
-                break
-        return found
+        message = f"does not come to rest: it was read {MOST_READS} times while it was being written"
+        return ProfileInvalid([Fault(path, 0, 0, "", message)])
 
-    async def _load(self, switches: dict[str, bool]) -> tuple[Loaded | ProfileInvalid, str]:
-        """Return what the files hold, and the fingerprint they had just before."""
-        path, files = self._applying.force.loaded.path, self.watched()
+    async def _load(self, switches: dict[str, bool]) -> tuple[Loaded | ProfileInvalid, tuple[str, ...], str]:
+        """Return what the files hold, which they are, and their fingerprint."""
+        path, known = self._applying.force.loaded.path, self.files
+        return await in_thread("tradebot-profile-load", lambda: _on_disk(path, known, self._environ, switches))
 
-        def load() -> tuple[Loaded | ProfileInvalid, str]:
-            mark = fingerprint(files)
-            try:
-                return load_profile(path, self._environ, switches=switches), mark
-            except ProfileInvalid as invalid:
-                return invalid, mark
-
-        return await in_thread("tradebot-profile-load", load)
-
-    def watched(self) -> tuple[str, ...]:
-        """Return the files that make up the profile in force."""
+    async def restored(self) -> None:
+        """Note that the files of the generation in force were just written to the disk."""
         loaded = self._applying.force.loaded
-        return tuple(dict.fromkeys((loaded.path, *(one.path for one in loaded.files))))
+        self.disk, self.files, self.mark = loaded.digest, *_read_as(loaded)
+        await self._forget_waiting()
 
     def _looks_cut(self, loaded: Loaded) -> bool:
         """Whether a text may be one half-written: it ends within a line, or lacks keys that the text in force has."""
@@ -104,7 +112,14 @@ class Edits:
             if one.source != known.get(one.path) and not one.source.endswith(b"\n"):
                 return True
         written = {key for key, origin in self._applying.force.loaded.origins.items() if origin.file}
-        return any(not loaded.origins[key].file for key in written if key in loaded.origins)
+        return any(key not in loaded.origins or not loaded.origins[key].file for key in written)
+
+    def _emptied(self, loaded: Loaded) -> ProfileInvalid | None:
+        """Return the fault of a file that lost all it held: cut off by its writer, it would say only defaults."""
+        known = {one.path: one.source for one in self._applying.force.loaded.files}
+        empty = [one.path for one in loaded.files if not one.source.strip() and known.get(one.path, b"").strip()]
+        message = "is empty: cut off while it was written, or emptied; a comment says that it is meant"
+        return ProfileInvalid([Fault(path, 1, 1, "", message) for path in empty]) if empty else None
 
     async def _faulty(self, request: Request, invalid: ProfileInvalid) -> Rejected:
         self.disk = ""
@@ -116,9 +131,9 @@ class Edits:
             faults=invalid.faults,
         )
 
-    async def _back_to_force(self, request: Request) -> Unchanged:
+    async def _back_to_force(self, request: Request, *, confirmed: bool) -> Unchanged:
         if self.waiting is None:
-            return self._unchanged(request.who, "")
+            return self._unchanged(request.who, "nothing waits for a confirmation" if confirmed else "")
         await self._forget_waiting()
         return self._unchanged(request.who, "the edit that waited was taken back")
 
@@ -132,15 +147,23 @@ class Edits:
             await in_history(self._run.opened.history.forgive, waiting.digest)
 
     async def _refuse(
-        self, request: Request, loaded: Loaded, changes: Sequence[Change], keys: tuple[str, ...], *, accepted: bool
+        self,
+        request: Request,
+        loaded: Loaded,
+        changes: Sequence[Change],
+        keys: tuple[str, ...],
+        confirmed: Verdict | None,
     ) -> Refused:
+        """Refuse an edit that needs a restart; one that is `confirmed`, or was before, is run by the next start."""
         await self._forget_waiting()
         history = self._run.opened.history
-        if accepted:
+        if confirmed is not None and confirmed.kind in {"refused", "condemned"}:
             await in_history(history.accept, loaded.digest, self._run.clock.now_ms(), request.who)
-        else:
+            self._accepted = loaded.digest
+        elif self._accepted != loaded.digest:
             reason = f"needs a restart: {', '.join(keys)}"
             await in_history(history.judge, self._verdict(request, loaded, "refused", keys, reason))
+        accepted = self._accepted == loaded.digest
         return Refused(
             generation=self._applying.force.generation.number,
             path=loaded.path,
@@ -193,3 +216,49 @@ class Edits:
         return Unchanged(
             generation=self._applying.force.generation.number, path=self._applying.force.loaded.path, who=who, note=note
         )
+
+
+def _on_disk(
+    path: str, known: tuple[str, ...], environ: Mapping[str, str], switches: dict[str, bool]
+) -> tuple[Loaded | ProfileInvalid, tuple[str, ...], str]:
+    """Read the profile at `path`; of one that is faulty, the files looked for count together with those `known`."""
+    try:
+        return _loaded(path, environ, switches)
+    except ProfileInvalid:
+        files = tuple(sorted({*known, *_looked_for(path)}))
+    mark = fingerprint(files)
+    try:
+        return _loaded(path, environ, switches)
+    except ProfileInvalid as invalid:
+        return invalid, files, mark
+
+
+def _loaded(path: str, environ: Mapping[str, str], switches: dict[str, bool]) -> tuple[Loaded, tuple[str, ...], str]:
+    loaded = load_profile(path, environ, switches=switches)
+    if loaded.path != path:  # a name may mean several files: where ours is missing, another one is not meant
+        raise ProfileInvalid([Fault(path, 0, 0, "", "the file is not there any more")])
+    return loaded, *_read_as(loaded)
+
+
+def _read_as(loaded: Loaded) -> tuple[tuple[str, ...], str]:
+    """Return the files of a profile that was read, and their fingerprint."""
+    return tuple(one.path for one in loaded.files), fingerprint_of((one.path, one.source) for one in loaded.files)
+
+
+class _Noting(Disk):
+    """The disk, with a note of every file that is asked for, whether it is there or not."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def content(self, path: str) -> bytes | str:
+        self.asked.append(path)
+        return super().content(path)
+
+
+def _looked_for(path: str) -> list[str]:
+    """Return the paths of the profile and of all it extends, as far as that can be read."""
+    noting = _Noting()
+    with suppress(ProfileInvalid):
+        walked(path, noting)
+    return noting.asked

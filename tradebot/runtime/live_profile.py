@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from tradebot.config.catalogue import settings_of
+from tradebot.config.faults import ProfileInvalid
+from tradebot.config.loader import load_profile
 from tradebot.config.sections.features import Features
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.views import OutcomeView, PendingView, ProbationView, ProfileView, SwitchView
+from tradebot.engine.plan_words import span
 from tradebot.runtime.applying import Force
 from tradebot.runtime.failures import TOGGLES
 from tradebot.runtime.generations import Choice
@@ -30,6 +36,8 @@ from tradebot.runtime.outcomes import (
 )
 from tradebot.runtime.probation import NotWatched, Probation, Readings, Watch
 from tradebot.runtime.reload import Reloads
+from tradebot.runtime.request import GUARD
+from tradebot.runtime.returning import condemn
 from tradebot.runtime.swapping import Swappable
 
 if TYPE_CHECKING:
@@ -49,19 +57,22 @@ class LiveProfile:
         force: Force,
         bench: Sequence[Swappable],
         readings: Readings,
-        follow: Callable[[Sequence[str]], None],
+        follow: Callable[[Sequence[str], str], None],
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._run = run
         self._choice = choice
         self._readings = readings
         self._follow = follow
+        self._environ = environ
         self._watch: Watch | Probation = NotWatched()
         self._last: OutcomeView | None = None
         self._last_ms = 0
         self.note = choice.note
         """Why the text on the disk is not what was started with, until an edit is applied."""
         self.reloads = Reloads(run, bench, force, self._told, environ)
+        self._followed = self.reloads.watched()
+        self._plain: tuple[int, dict[str, bool]] = (0, {})  # by generation: what the profile says of the toggles
         self._good: tuple[bool, int] = (True, run.clock.now_ms())  # the last reload, and when one last succeeded
         run.telling.metrics.on_turn(self._gauge)
         self._gauge()
@@ -98,29 +109,37 @@ class LiveProfile:
         self._run.telling.log.emit("events", "ERROR", "COMPONENT_SWITCHED_OFF", text, component=name, in_a_row=count)
         self.reloads.switch_off(toggle, f"{name} failed {count} times in a row: {last}")
 
-    def put_on_probation(self, falls_back_to: int) -> None:
-        """Watch the generation in force from here on; without a probation in the profile it is good at once."""
+    def put_on_probation(self, falls_back_to: int) -> str:
+        """Watch the generation in force from here on; without a probation in the profile it is good at once.
+
+        Returns what is said of it, "" where nothing is watched.
+        """
         run, generation = self._run, self.reloads.force.generation
         profile = run.loaded.profile
         lasts_s = profile.reload.probation_s
         if not profile.features.probation or not lasts_s or not falls_back_to:
-            self._watch = NotWatched()
-            self.reloads.passed(generation.number)
-            return
-        self._watch = Probation(
+            self._end_probation()
+            return ""
+        self._watch = watch = Probation(
             generation.number,
             falls_back_to,
             profile.reload.guards,
             self._readings,
             run.clock.now_ms(),
             lasts_s,
-            self.reloads.breach,
+            partial(self.reloads.breach, generation.number),
             lambda: self._passed(generation.number),
         )
-        words = " · ".join(self._watch.words())
-        text = f"generation {generation.number} is on probation for {lasts_s:g} s: {words or 'no guard is on'}"
+        words = f"on probation for {span(round(lasts_s * 1000))}: {', '.join(watch.limits()) or 'no guard is on'}"
+        text = f"generation {generation.number} is {words}; it falls back to generation {falls_back_to}"
         run.telling.log.emit("events", "INFO", "PROFILE_PROBATION_STARTED", text, number=generation.number)
         run.shell.wake()
+        return words
+
+    def _end_probation(self) -> None:
+        """Watch nothing from here on: what is in force stays so."""
+        self._watch = NotWatched()
+        self.reloads.passed(self.reloads.force.generation.number)
 
     def _passed(self, number: int) -> None:
         text = f"generation {number} is past its probation"
@@ -137,47 +156,78 @@ class LiveProfile:
         if not isinstance(watch, Probation):
             return
         try:
-            run.opened.history.condemn(
-                self.reloads.force.generation.number, run.clock.now_ms(), f"crashed on probation: {error}", "tradebot"
-            )
+            why = f"crashed on probation: {error}"
+            condemn(run.opened.history, self.reloads.force.generation.number, run.clock.now_ms(), why)
         except StorageFailed as failed:
             run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(failed))
 
     # -- what became of an edit ------------------------------------------------------------------
 
-    def _told(self, outcome: AnyOutcome) -> None:
+    def _told(self, outcome: AnyOutcome) -> AnyOutcome:
+        """Take note of an outcome and tell it; return it with what followed."""
         run, now_ms = self._run, self._run.clock.now_ms()
-        self._tell(outcome)
-        if not isinstance(outcome, Unchanged):
-            self._last, self._last_ms = outcome.view(), now_ms
-        run.telling.metrics.count("config_reloads", outcome=outcome.kind)
         match outcome:
             case Applied():
                 self._good = (True, now_ms)
-                self._applied(outcome)
+                outcome = self._applied(outcome)
             case Rejected() | Refused():
                 self._good = (False, self._good[1])
+                if outcome.who == GUARD and isinstance(self._watch, Probation):
+                    self._watch.look_again(now_ms)
             case RolledBack():
                 self._good = (False, self._good[1])
-                self._watch = NotWatched()
+                if outcome.restored:
+                    self._end_probation()
             case Fatal():
                 self._good = (False, self._good[1])
                 run.coordinator.fatal_reload(outcome.reason)
-            case Pending() | Unchanged():
-                if not self.reloads.pinned:
-                    self.note = ""
+            case Unchanged() if not self.reloads.pinned and not self._good[0]:
+                self._good = (True, now_ms)
+        if not isinstance(outcome, Unchanged) or self._replaces_last(outcome):
+            self._last, self._last_ms = outcome.view(), now_ms
+        if not self.reloads.pinned:
+            self.note = ""
+        self._tell(outcome)
+        run.telling.metrics.count("config_reloads", outcome=outcome.kind)
+        self._follow_files()
         self._gauge()
+        return outcome
 
-    def _applied(self, outcome: Applied) -> None:
+    def _replaces_last(self, outcome: Unchanged) -> bool:
+        """Whether what was told of the last edit is over: the files say again what is in force."""
+        last = self._last
+        settled = last is None or last.outcome in {"applied", "unchanged"}
+        return not settled and not self.reloads.pinned and outcome.who != GUARD
+
+    def _applied(self, outcome: Applied) -> Applied:
         self.note = ""
-        self._follow(self.reloads.watched())
+        self._rested(outcome)
         if outcome.cause in {"edit", "confirm"}:
-            self.put_on_probation(self._fall_back(outcome.previous))
-            return
-        if outcome.cause == "rollback":
-            self._watch = NotWatched()
-        if not isinstance(self._watch, Probation):
-            self.reloads.passed(outcome.generation)
+            words = self.put_on_probation(self._fall_back(outcome.previous))
+            if words:
+                text = f"{words} · `tradebot rollback` undoes it"
+                outcome = structs.replace(outcome, notes=(*outcome.notes, text))
+        elif (
+            outcome.cause == "rollback"
+            or not isinstance(self._watch, Probation)
+            or not self._run.loaded.profile.features.probation
+        ):
+            self._end_probation()
+        return outcome
+
+    def _rested(self, outcome: Applied) -> None:
+        """Begin the count of failures anew for what was switched on again."""
+        for change in outcome.changes:
+            for part, toggle in TOGGLES.items():
+                if change.key == f"features.{toggle}" and change.new is True:
+                    self._run.telling.failures.well(part)
+
+    def _follow_files(self) -> None:
+        """Let the watcher follow the files that the text on the disk is made of now."""
+        watched = self.reloads.watched()
+        if watched != self._followed:
+            self._followed = watched
+            self._follow(*watched)
 
     def _fall_back(self, previous: int) -> int:
         """Return the generation that a breach goes back to: past another's probation, to the one before it."""
@@ -235,6 +285,7 @@ class LiveProfile:
         """Return every toggle: what is in force, what the profile says, and who set it otherwise."""
         force = self.reloads.force
         switches = {one.feature: one for one in force.generation.switches}
+        said = self._said() if switches else {}
         found = []
         for name, declared in settings_of(Features).items():
             on = getattr(force.loaded.profile.features, name)
@@ -246,7 +297,7 @@ class LiveProfile:
                     SwitchView(
                         feature=name,
                         on=on,
-                        profile=not on,
+                        profile=said.get(name, not on),
                         override=switch.who,
                         why=switch.why,
                         since_ms=switch.at_ms,
@@ -254,6 +305,18 @@ class LiveProfile:
                     )
                 )
         return tuple(found)
+
+    def _said(self) -> dict[str, bool]:
+        """Return what the profile itself says of the toggles."""
+        force = self.reloads.force
+        if self._plain[0] != force.generation.number:
+            try:
+                plain = load_profile(force.loaded.path, self._environ, stored=force.loaded.files)
+                said = plain.profile.features.model_dump()
+            except ProfileInvalid:  # a rule that only the toggle keeps
+                said = {}
+            self._plain = (force.generation.number, said)
+        return self._plain[1]
 
     def _probation(self) -> ProbationView | None:
         watch = self._watch

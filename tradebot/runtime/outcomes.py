@@ -44,7 +44,9 @@ class Unchanged(Outcome, frozen=True, kw_only=True):
 
 
 class Applied(Outcome, frozen=True, kw_only=True):
-    """A new generation is in force. `effects` say by key when a change takes effect."""
+    """A new generation is in force. `effects` say by key when a change takes effect, `restored` that its files were
+    written back to the disk.
+    """
 
     kind: ClassVar[OutcomeKind] = "applied"
     event_type: ClassVar[str] = "PROFILE_RELOADED"
@@ -57,6 +59,7 @@ class Applied(Outcome, frozen=True, kw_only=True):
     plan: tuple[str, ...]
     touched_orders: tuple[str, ...]
     took_ms: float
+    restored: bool = False
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
@@ -70,7 +73,7 @@ class Applied(Outcome, frozen=True, kw_only=True):
             f"{head} · applied in {self.took_ms:.0f} ms{cause}",
             *change_lines(self.changes, self.effects),
             *(f"  {line}" for line in self.plan),
-            *self.notes,
+            *(f"  {line}" for line in self.notes),
         ]
 
     def view(self) -> OutcomeView:
@@ -164,17 +167,14 @@ class Refused(Outcome, frozen=True, kw_only=True):
     keys: tuple[str, ...]
     changes: tuple[Change, ...]
     accepted: bool = False
+    then: str = "a start runs the generation in force until this is accepted: `tradebot reload --confirm`"
 
     def lines(self) -> list[str]:
         """Return what is said of it."""
         head = (
             f"refused · {self.path} · needs a restart: {', '.join(self.keys)} · still on generation {self.generation}"
         )
-        then = (
-            "accepted: the next start runs it"
-            if self.accepted
-            else "a start runs the generation in force until this is accepted: `tradebot reload --confirm`"
-        )
+        then = "accepted: the next start runs it" if self.accepted else self.then
         return [head, *change_lines(self.changes, {}), f"  {then}"]
 
     def view(self) -> OutcomeView:
@@ -189,23 +189,31 @@ class Refused(Outcome, frozen=True, kw_only=True):
 
 
 class RolledBack(Outcome, frozen=True, kw_only=True):
-    """What had been applied was taken back: by a guard, or since its swap failed. `generation` is in force again."""
+    """What had been applied was taken back. `condemned` is what did harm or could not be swapped in.
+
+    `restored` is the good generation whose text `generation` has, 0 where a swap failed and what was is in force.
+    """
 
     kind: ClassVar[OutcomeKind] = "rolled_back"
     event_type: ClassVar[str] = "PROFILE_ROLLED_BACK"
     level: ClassVar[Level] = "ERROR"
 
     condemned: int
+    restored: int = 0
     reason: str
     changes: tuple[Change, ...] = ()
     plan: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Return what is said of it."""
+        if not self.restored:
+            return [f"rolled back · {self.path} · {self.reason} · still on generation {self.generation}"]
         return [
             f"rolled back · generation {self.condemned} → {self.generation} · {self.path} · {self.reason}",
             *change_lines(self.changes, {}),
             *(f"  {line}" for line in self.plan),
+            f"  as in generation {self.restored}; no file was written: what the files say waits for "
+            "`tradebot reload --confirm`",
         ]
 
     def view(self) -> OutcomeView:
@@ -222,17 +230,23 @@ class RolledBack(Outcome, frozen=True, kw_only=True):
 
 
 class Fatal(Outcome, frozen=True, kw_only=True):
-    """What had been applied could not be taken back: the run ends cleanly, with exit code 4."""
+    """What had been applied could not be taken back: the run ends cleanly, with exit code 4.
+
+    `next_start` is what a start runs then, None for the generation in force, 0 where there is none to run.
+    """
 
     kind: ClassVar[OutcomeKind] = "fatal"
     event_type: ClassVar[str] = "PROFILE_FATAL"
     level: ClassVar[Level] = "ERROR"
 
     reason: str
+    next_start: int | None = None
 
     def lines(self) -> list[str]:
         """Return what is said of it."""
-        return [f"fatal · {self.path} · {self.reason} · the run ends; a start runs generation {self.generation}"]
+        start = self.generation if self.next_start is None else self.next_start
+        then = f"a start runs generation {start}" if start else "a start wants another text, or `--accept`"
+        return [f"fatal · {self.path} · {self.reason} · the run ends; {then}"]
 
 
 AnyOutcome = Unchanged | Applied | Pending | Rejected | Refused | RolledBack | Fatal

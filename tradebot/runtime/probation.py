@@ -104,9 +104,25 @@ class Probation:
             self._passed()
         return None
 
+    def look_again(self, now_ms: int) -> None:
+        """Look again soon: what was told of a breach could not be acted on."""
+        self.next_due_ms = now_ms + LOOK_MS
+
     def words(self) -> tuple[str, ...]:
         """Return each guard's value against its limit."""
         return tuple(text for text, _ in self._checks())
+
+    def limits(self) -> tuple[str, ...]:
+        """Return each guard's limit."""
+        guards = self._guards
+        found = (
+            ("errors ≤ {:g} a minute", guards.max_errors_per_min),
+            ("rejected orders ≤ {:g} %", guards.max_reject_pct),
+            ("slow cycles ≤ {:g} a minute", guards.max_slow_cycles_per_min),
+            ("drawdown ≤ {:g} bps", guards.max_drawdown_bps),
+            ("component failures < {:g}", guards.max_component_failures),
+        )
+        return tuple(text.format(float(limit)) for text, limit in found if limit is not None)
 
     def _checks(self) -> list[tuple[str, bool]]:
         """Return (words, whether it is breached) of every guard that is on."""

@@ -12,14 +12,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from tradebot.config.faults import ProfileInvalid
 from tradebot.domain.errors import StorageFailed
 from tradebot.ports import NotNow
-from tradebot.runtime.applying import Applying, Force, in_history
+from tradebot.runtime.applying import Applying, Force
 from tradebot.runtime.coordinator import trace
 from tradebot.runtime.editing import Edits
-from tradebot.runtime.outcomes import AnyOutcome, Pending, Rejected, Unchanged
-from tradebot.runtime.request import Request
+from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Pending, Rejected, RolledBack
+from tradebot.runtime.request import GUARD, Request
 from tradebot.runtime.returning import Returns
 from tradebot.runtime.swapping import Swappable
 
@@ -31,7 +33,7 @@ MOST_WAITING = 100
 
 
 class Reloads:
-    """Serves the requests. `told` hears every outcome, after it is in force.
+    """Serves the requests. `told` hears every outcome, after it is in force, and returns what is answered.
 
     A request may come before `start`; it waits.
     """
@@ -43,17 +45,16 @@ class Reloads:
         run: Run,
         bench: Sequence[Swappable],
         force: Force,
-        told: Callable[[AnyOutcome], None],
+        told: Callable[[AnyOutcome], AnyOutcome],
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._run = run
         self._told = told
         self._applying = Applying(run, bench, force)
-        self._edits = Edits(run, self._applying, environ, force.loaded.digest)
+        self._edits = Edits(run, self._applying, environ)
         self._returns = Returns(run, self._applying, environ)
-        self._queue: asyncio.Queue[Request] = asyncio.Queue(MOST_WAITING)
+        self._queue: asyncio.Queue[Request] = asyncio.Queue()  # bounded where it is asked
         self._hinted = False
-        self._late = ""  # who hinted while the queue was full
         self._closed = ""
         self._task: asyncio.Task[None] | None = None
         self._busy = False
@@ -100,9 +101,9 @@ class Reloads:
         """The edit that waits for its confirmation."""
         return self._edits.waiting
 
-    def watched(self) -> tuple[str, ...]:
-        """Return the files that make up the profile in force."""
-        return self._edits.watched()
+    def watched(self) -> tuple[tuple[str, ...], str]:
+        """Return the files that make up the profile on the disk, and the fingerprint they had when last read."""
+        return self._edits.files, self._edits.mark
 
     @property
     def pinned(self) -> bool:
@@ -113,21 +114,17 @@ class Reloads:
 
     def hint(self, who: str = "edit") -> None:
         """Note that the profile may have changed: it is read as soon as possible, once for many hints."""
-        if self._hinted or self._closed:
-            return
-        if self._queue.full():
-            self._late = who
-            return
-        self._hinted, self._late = True, ""
-        self._queue.put_nowait(Request("edit", who, begun=time.monotonic()))
+        if not self._hinted:
+            self._hinted = True
+            self._put(Request("edit", who))
 
-    def breach(self, reason: str) -> None:
-        """Take the generation in force back, since a guard was breached."""
-        self._put(Request("breach", "guard", why=reason))
+    def breach(self, number: int, reason: str) -> None:
+        """Take the text of generation `number` back, since a guard was breached."""
+        self._put(Request("breach", GUARD, number=number, why=reason))
 
     def passed(self, number: int) -> None:
-        """Note that generation `number`, whose text is in force, is past its probation."""
-        self._put(Request("passed", "guard", number=number))
+        """Note that generation `number` is past its probation."""
+        self._put(Request("passed", GUARD, number=number))
 
     def switch_off(self, feature: str, why: str) -> None:
         """Switch a component off that fails again and again."""
@@ -135,18 +132,19 @@ class Reloads:
 
     async def ask(self, request: Request) -> AnyOutcome:
         """Return what became of `request`. Raises NotNow where it cannot be taken."""
+        if self._closed:
+            raise NotNow(self._closed)
+        if self._queue.qsize() >= MOST_WAITING:
+            raise NotNow(f"{MOST_WAITING} requests wait already")
         request.answer = asyncio.get_running_loop().create_future()
         self._put(request)
         return await request.answer
 
     def _put(self, request: Request) -> None:
-        if self._closed:
-            raise NotNow(self._closed)
-        request.begun = time.monotonic()
-        try:
+        """Queue a request. The bot's own are never turned away: few of a kind can wait; at the end they are void."""
+        if not self._closed:
+            request.begun = time.monotonic()
             self._queue.put_nowait(request)
-        except asyncio.QueueFull:
-            raise NotNow(f"{MOST_WAITING} requests wait already") from None
 
     # -- serving --------------------------------------------------------------------------------
 
@@ -155,38 +153,51 @@ class Reloads:
             self._busy = False
             request = await self._queue.get()
             self._busy = True
-            if self._late:
-                self.hint(self._late)
             await self._carry_out(request)
             self.served += 1
-            try:
-                await self._applying.retire()
-            except StorageFailed as error:
-                self._run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(error))
 
     async def _carry_out(self, request: Request) -> None:
         """Serve one request: tell its outcome, then answer whoever asked. Whatever fails ends no other request."""
         refused: NotNow | None = None
+        outcome: AnyOutcome | None = None
+        try:
+            outcome = await self._outcome(request)
+            if outcome is not None:
+                outcome = self._told(outcome)
+        except NotNow as error:
+            refused = error
+        except Exception as error:  # noqa: BLE001 - the supervision border of the reloads: told, and the next is served
+            outcome = self._failed(request, error) if outcome is None else outcome
+        if request.answer is not None and not request.answer.done():
+            if refused is not None:
+                request.answer.set_exception(refused)
+            elif outcome is not None:
+                request.answer.set_result(outcome)
+        try:
+            await self._applying.retire()
+        except StorageFailed as error:
+            self._run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(error))
+
+    async def _outcome(self, request: Request) -> AnyOutcome | None:
+        """Return what became of a request, None for one that nobody need hear of. Raises NotNow."""
         try:
             outcome = await self._answer(request)
-        except NotNow as error:
-            refused, outcome = error, self._unchanged(request.who, str(error))
-        except (StorageFailed, ProfileInvalid) as error:
-            outcome = self._rejected(request.who, str(error))
-        except Exception as error:  # noqa: BLE001 - the supervision border of the reloads: told, and the next is served
-            text = f"{request.kind} by {request.who}: {type(error).__name__}: {error}"
-            self._run.telling.log.emit("events", "ERROR", "RELOAD_FAILED", text, traceback=trace(error))
-            self._run.telling.failures.failed(self.name, error)
-            outcome = self._rejected(request.who, f"{type(error).__name__}, see RELOAD_FAILED in the log")
-        self._told(outcome)
-        if request.answer is None or request.answer.done():
-            return
-        if refused is None:
-            request.answer.set_result(outcome)
-        else:
-            request.answer.set_exception(refused)
+        except NotNow:
+            raise
+        except ProfileInvalid as invalid:
+            return structs.replace(self._rejected(request), faults=tuple(invalid.faults))
+        except StorageFailed as error:
+            return self._rejected(request, str(error))
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failed(request, error)
+        if isinstance(outcome, Applied) and outcome.restored:
+            await self._edits.restored()
+        waiting = self._edits.waiting
+        if waiting is not None and isinstance(outcome, Applied | RolledBack):
+            self.hint(waiting.who)  # what waits would change something else now
+        return outcome
 
-    async def _answer(self, request: Request) -> AnyOutcome:
+    async def _answer(self, request: Request) -> AnyOutcome | None:
         match request.kind:
             case "edit":
                 self._hinted = False
@@ -200,15 +211,20 @@ class Reloads:
             case "breach":
                 return await self._returns.breached(request)
             case "passed":
-                history, now_ms = self._run.opened.history, self._run.clock.now_ms()
-                for number in {request.number or 0, self.force.generation.number} - {0}:
-                    found = await in_history(history.generation, number)
-                    if found is not None and found.state == "applied":
-                        await in_history(history.passed, number, now_ms)
-                return self._unchanged(request.who, "past its probation")
+                await self._returns.passed(request)
+                return None
 
-    def _unchanged(self, who: str, note: str) -> Unchanged:
-        return Unchanged(generation=self.force.generation.number, path=self.force.loaded.path, who=who, note=note)
+    def _failed(self, request: Request, error: Exception) -> Rejected | Fatal:
+        """Tell what nobody expected; where it came between a swap and its record, nothing is known to be sound."""
+        text = f"{request.kind} by {request.who}: {type(error).__name__}: {error}"
+        self._run.telling.log.emit("events", "ERROR", "RELOAD_FAILED", text, traceback=trace(error))
+        self._run.telling.failures.failed(self.name, error)
+        force, why = self.force, f"{type(error).__name__}, see RELOAD_FAILED in the log"
+        if self._applying.torn:
+            reason = f"it is not known what is in force: {why}"
+            return Fatal(generation=force.generation.number, path=force.loaded.path, who=request.who, reason=reason)
+        return self._rejected(request, why)
 
-    def _rejected(self, who: str, reason: str) -> Rejected:
-        return Rejected(generation=self.force.generation.number, path=self.force.loaded.path, who=who, reason=reason)
+    def _rejected(self, request: Request, reason: str = "") -> Rejected:
+        force = self.force
+        return Rejected(generation=force.generation.number, path=force.loaded.path, who=request.who, reason=reason)

@@ -11,9 +11,12 @@ from tradebot.runtime.outcomes import AnyOutcome
 
 Kind = Literal["edit", "confirm", "rollback", "switch", "breach", "passed"]
 
+GUARD = "guard"
+"""Who asks for a generation that does harm to be taken back."""
+
 
 class Request(Struct):
-    """One thing asked for. `number` is a rollback's generation, `feature` and `on` a toggle's; `why` a reason in words.
+    """One thing asked for. `number` is the generation it is about, `feature` and `on` are a toggle's, `why` a reason.
 
     `begun` (monotonic seconds) is when it was asked for.
     """

@@ -10,13 +10,16 @@ from tradebot.config.catalogue import settings_of
 from tradebot.config.diff import diff
 from tradebot.config.loader import Loaded, load_profile
 from tradebot.config.sections.features import Features
+from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import Generation, Switch
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import Applying, Target, in_history
 from tradebot.runtime.component import in_thread
-from tradebot.runtime.generations import stored, toggles
-from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Refused, RolledBack, Unchanged
-from tradebot.runtime.request import Request
+from tradebot.runtime.generations import EXITS_ONLY, same_profile, stored, toggles
+from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Refused, Rejected, RolledBack, Unchanged
+from tradebot.runtime.request import GUARD, Request
+from tradebot.storage.history import History
+from tradebot.storage.restore import writable
 
 if TYPE_CHECKING:
     from tradebot.runtime.wiring import Run
@@ -34,7 +37,8 @@ class Returns:
         """Bring an earlier generation back, its files too. Raises NotNow where there is none, ProfileInvalid."""
         force = self._applying.force
         target = await self._wanted(request.number)
-        switches = target.switches if target.digest == force.generation.digest else force.generation.switches
+        same = target.digest == force.generation.digest
+        switches = _lasting(target.switches if same else force.generation.switches)
         loaded = await self._load(target, switches)
         restart = self._restart_keys(loaded)
         if restart:
@@ -44,9 +48,19 @@ class Returns:
                 who=request.who,
                 keys=restart,
                 changes=tuple(diff(force.loaded, loaded)),
+                then="no file was touched: it comes back by a start on its text",
             )
-        reason = f"to generation {target.number}"
-        wanted = Target(loaded, "rollback", request.who, switches, loaded.digest, restore=True, reason=reason)
+        kept = await in_history(writable, target.files)
+        wanted = Target(
+            loaded,
+            "rollback",
+            request.who,
+            switches,
+            loaded.digest,
+            restore=True,
+            pinned=bool(kept),
+            reason=f"to generation {target.number}",
+        )
         return await self._applying.apply(wanted, request.begun)
 
     async def switch(self, request: Request) -> AnyOutcome:
@@ -72,39 +86,61 @@ class Returns:
                 who=request.who,
                 note=f"{feature} is {word}" + ("" if switches == others else ", set by hand"),
             )
-        wanted = Target(loaded, "feature", request.who, switches, reason=request.why)
+        pinned = force.generation.pinned
+        wanted = Target(loaded, "feature", request.who, switches, pinned=pinned, reason=request.why)
         return await self._applying.apply(wanted, request.begun)
 
     async def breached(self, request: Request) -> AnyOutcome:
         """Bring the last good generation back, without writing a file; the text that did harm is remembered."""
         run, force = self._run, self._applying.force
         history, bad = run.opened.history, force.generation
-        await in_history(history.condemn, bad.number, run.clock.now_ms(), request.why, request.who)
+        watched = await in_history(condemn, history, request.number or 0, run.clock.now_ms(), request.why)
+        if watched is not None and watched.digest != bad.digest:
+            note = f"generation {watched.number}, in force until just now, is condemned: {request.why}"
+            return Unchanged(generation=bad.number, path=force.loaded.path, who=request.who, note=note)
+        await in_history(condemn, history, bad.number, run.clock.now_ms(), request.why)
         good = await in_history(history.last_good, bad.digest)
         if good is None:
-            return self._fatal(request, f"{request.why}, and there is no good generation to go back to")
+            return self._fatal(request, f"{request.why}, and there is no good generation to go back to", 0)
         loaded = await self._load(good, bad.switches)
         restart = self._restart_keys(loaded)
         if restart:
-            return self._fatal(request, f"{request.why}, and generation {good.number} needs a restart")
-        wanted = Target(loaded, "automatic", request.who, bad.switches, reason=request.why)
+            why = f"{request.why}, and generation {good.number} needs a restart: {', '.join(restart)}"
+            return self._fatal(request, why, good.number)
+        wanted = Target(loaded, "automatic", request.who, bad.switches, pinned=True, reason=request.why)
         outcome = await self._applying.apply(wanted, request.begun)
+        if isinstance(outcome, Rejected) and run.coordinator.asked:
+            return outcome
         if not isinstance(outcome, Applied):
-            return self._fatal(request, f"{request.why}, and the way back failed: {outcome.lines()[0]}")
+            why = f"{request.why}, and the way back failed: {outcome.lines()[0]}"
+            return self._fatal(request, why, good.number)
         return RolledBack(
             generation=outcome.generation,
             path=outcome.path,
             who=request.who,
             condemned=bad.number,
-            reason=f"{request.why}; as generation {good.number}, no file was written",
+            restored=good.number,
+            reason=request.why,
             changes=outcome.changes,
             plan=outcome.plan,
         )
 
+    async def passed(self, request: Request) -> None:
+        """Note that a generation is past its probation, and with it the toggles that went over its text since."""
+        try:
+            await in_history(
+                _passed, self._run.opened.history, request.number or 0, self._applying.force.generation.number,
+                self._run.clock.now_ms(),
+            )  # fmt: skip
+        except StorageFailed as error:
+            self._run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(error))
+
     async def _wanted(self, number: int | None) -> Generation:
         force, history = self._applying.force.generation, self._run.opened.history
-        wanted = force.previous if number is None else number
-        found = await in_history(history.generation, wanted) if wanted else None
+        if number is None:
+            found = await in_history(_before, history, force)
+        else:
+            found = await in_history(history.generation, number)
         if found is None:
             there = "there is no generation before the one in force"
             raise NotNow(there if number is None else f"there is no generation {number}; `tradebot profile history`")
@@ -112,6 +148,10 @@ class Returns:
             raise NotNow(f"generation {found.number} is in force")
         if found.state in {"preparing", "failed"}:
             raise NotNow(f"generation {found.number} never came into force")
+        if not found.files:
+            raise NotNow(f"the files of generation {found.number} are not kept any more (reload.keep_generations)")
+        if not same_profile(found, self._applying.force.loaded.path):
+            raise NotNow(f"generation {found.number} is of another profile, {found.path}: start the bot on that one")
         return found
 
     async def _load(self, generation: Generation, switches: tuple[Switch, ...]) -> Loaded:
@@ -125,6 +165,46 @@ class Returns:
         changes = diff(self._applying.force.loaded, loaded)
         return tuple(change.key for change in changes if change.reload == "restart")
 
-    def _fatal(self, request: Request, reason: str) -> Fatal:
+    def _fatal(self, request: Request, reason: str, next_start: int) -> Fatal:
         force = self._applying.force
-        return Fatal(generation=force.generation.number, path=force.loaded.path, who=request.who, reason=reason)
+        return Fatal(
+            generation=force.generation.number,
+            path=force.loaded.path,
+            who=request.who,
+            reason=reason,
+            next_start=next_start,
+        )
+
+
+def condemn(history: History, number: int, at_ms: int, why: str) -> Generation | None:
+    """Condemn generation `number` and, where only toggles went over its text since, the ones that brought it.
+
+    Returns it as it was, None where there is none. One that has passed its probation is left alone.
+    """
+    first = one = history.generation(number)
+    while one is not None and one.state in {"applied", "condemned"}:
+        if one.state == "applied":
+            history.condemn(one.number, at_ms, why, GUARD)
+        before = history.generation(one.previous)
+        one = before if before is not None and before.digest == one.digest else None
+    return first
+
+
+def _passed(history: History, number: int, in_force: int, at_ms: int) -> None:
+    first = history.generation(number)
+    for one in (first, None if in_force == number else history.generation(in_force)):
+        if first is not None and one is not None and one.digest == first.digest and one.state == "applied":
+            history.passed(one.number, at_ms)
+
+
+def _before(history: History, force: Generation) -> Generation | None:
+    """Return the generation before `force`; one that was rolled back or never came into force is passed over."""
+    found = history.generation(force.previous)
+    while found is not None and found.state in {"condemned", "failed", "preparing"}:
+        found = history.generation(found.previous)
+    return found
+
+
+def _lasting(switches: tuple[Switch, ...]) -> tuple[Switch, ...]:
+    """Return the toggles without the one that a start on a faulty profile set."""
+    return tuple(one for one in switches if one.who != EXITS_ONLY)

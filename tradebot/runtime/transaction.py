@@ -53,15 +53,19 @@ class Transaction:
 
     async def stage(self, limit_s: float) -> None:
         """Build, start and prove every part concerned. Raises CannotBuild; nothing is left behind then."""
+        under_way = ""
+        timeout = asyncio.timeout(limit_s)
         try:
-            async with asyncio.timeout(limit_s):
+            async with timeout:
                 for part in self._concerned:
+                    under_way = part.name
                     self._staged.append((part, await part.stage(self._old, self._new)))
         except BaseException as error:
-            await self.discard(limit_s)
-            if isinstance(error, TimeoutError):
-                late = self._concerned[len(self._staged)].name if len(self._staged) < len(self._concerned) else "a part"
-                raise CannotBuild(f"{late} was not ready within {limit_s:g} s") from error
+            await self.discard(self._old.reload.drain_timeout_s)
+            if timeout.expired():
+                raise CannotBuild(f"{under_way} was not ready within {limit_s:g} s") from error
+            if isinstance(error, Exception) and not isinstance(error, CannotBuild):
+                raise CannotBuild(f"{under_way}: {_words(error)}") from error
             raise
 
     def effects(self) -> dict[str, str]:
