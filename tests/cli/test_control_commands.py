@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.control.serving import ROOT, bot_process
+from tradebot.cli.feature import lines
 from tradebot.cli.main import main
+from tradebot.cli.status import set_by
+from tradebot.domain.views import SwitchView
 
 BOT_COMMANDS = ("status", "events", "reload", "rollback", "pause", "resume", "flatten", "stop")
 
@@ -38,14 +41,14 @@ def test_status_says_what_matters_and_what_is_unusual(capsys: pytest.CaptureFixt
     assert main(["status"]) == 0
     told = re.sub(r"cli:\w+", "cli:me", capsys.readouterr().out)
     assert told.splitlines() == [
-        "tradebot prod · paper · SYNTHETIC MARKET · gen 2 · probation 8:12 · buying off · up 2:41:07",
+        "tradebot prod · paper · SYNTHETIC MARKET · gen 2 · probation 8:12 · buying paused · up 2:41:07",
         "market     2 symbols · newest price 0.2 s old · 1 stale",
         "positions  1, worth 98.50 USDT · 1 under way · 1 order",
         "result     +12.40 USDT in 3 trades · 7 fills · cash 900.10 USDT",
         "paused     by cli:me · `tradebot resume` buys again",
         "profile    prod.toml · generation 2 since 2026-09-21 14:13:20 UTC, edit by file",
         "probation  8:12 left, else back to generation 1: errors 0 < 5/min",
-        "override   features.exits off · set by cli:me, 2026-09-21 14:13:20 UTC · `tradebot feature clear`",
+        "override   features.exits off · set by cli:me, 2026-09-21 14:13:20 UTC · `tradebot feature clear exits`",
         "log        0 errors, 2 warnings · sessions/x",
     ]
     assert main(["status", "--json"]) == 0
@@ -70,9 +73,18 @@ def test_reload_prints_the_bot_s_own_lines(
         assert line in capsys.readouterr().out.splitlines()
         if draft == "looser":
             assert main(["status"]) == 0
-            assert "waiting    loosens budget.max_positions · budget.max_positions 10 → 40" in capsys.readouterr().out
+            waiting = "waiting    loosens: budget.max_positions 10 → 40 · `tradebot reload --confirm`"
+            assert waiting in capsys.readouterr().out.splitlines()
             assert main(["reload", "--confirm"]) == 0
             assert "generation 1 → 2" in capsys.readouterr().out
+
+
+def test_a_toggle_that_a_start_set_has_no_time_of_its_own() -> None:
+    switch = SwitchView(feature="buying", on=False, profile=True, override="start", why="the profile is faulty")
+    assert set_by(switch) == "set by start: the profile is faulty"
+    assert lines((switch,)) == [
+        "buying  off  set by start: the profile is faulty · the profile says on · `tradebot feature clear buying`"
+    ]
 
 
 @pytest.mark.usefixtures("_bot")
@@ -101,7 +113,7 @@ def test_a_feature_is_set_shown_and_cleared(capsys: pytest.CaptureFixture[str]) 
     assert "features.buying is False" in capsys.readouterr().out
     assert main(["feature", "list"]) == 0
     assert re.match(
-        r"buying  off  set by cli:\w+, 2026-09-21 14:13:20 UTC · the profile says on · `tradebot feature clear`\n",
+        r"buying  off  set by cli:\w+, 2026-09-21 14:13:20 UTC · the profile says on · `tradebot feature clear buying`\n",
         capsys.readouterr().out,
     )
     assert main(["feature", "clear", "buying"]) == 0

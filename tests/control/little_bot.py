@@ -118,7 +118,7 @@ class LittleBot:
         )
         return StatusView(
             at_ms=BEGUN_MS, run="r1", instance="prod", profile=profile, synthetic=True, venue="paper", quote="USDT",
-            up_s=9_667.5, trading=True, buying=not self.paused, exits=True, paused=self.paused,
+            up_s=9_667.5, trading=True, buying=True, exits=True, paused=self.paused,
             flattening=self.flattening, stopping="asked" if self.stopped.is_set() else "", symbols=self.symbols,
             stale=1, warming=0, positions=1, intents=1, orders=1, unknown_orders=0, fills=7, trades=3,
             pnl=Decimal("12.40"), cash=Decimal("900.10"), held=Decimal("98.5"), errors=0, warnings=2, age_s=0.25,
@@ -189,7 +189,11 @@ class LittleBot:
                 return OutcomeView(outcome="rejected", generation=self.number, lines=lines, faults=(fault,))
             case "looser":
                 self.pending = PendingView(
-                    since_ms=BEGUN_MS, who=who, reason="loosens budget.max_positions", changes=(LOOSER,), plan=()
+                    since_ms=BEGUN_MS,
+                    who=who,
+                    reason="loosens: budget.max_positions 10 → 40",
+                    changes=(LOOSER,),
+                    plan=(),
                 )
                 line = "waiting · prod.toml · loosens: budget.max_positions 10 → 40 · `tradebot reload --confirm`"
                 return OutcomeView(outcome="pending", generation=self.number, lines=(line,), changes=(LOOSER,))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 
 from tradebot.cli.finding import add_bot_arguments, ask, running_bot
 from tradebot.cli.outcome import tell
+from tradebot.cli.status import set_by
 from tradebot.domain.views import SwitchView
 
 SETS: dict[str, bool | None] = {"on": True, "off": False, "clear": None}
@@ -49,9 +49,7 @@ def lines(features: tuple[SwitchView, ...]) -> list[str]:
 def _note(one: SwitchView) -> str:
     if not one.override:
         return one.sentence
-    since = f"{datetime.fromtimestamp(one.since_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    why = f": {one.why}" if one.why else ""
-    return f"set by {one.override}, {since}{why} · the profile says {_word(one.profile)} · `tradebot feature clear`"
+    return f"{set_by(one)} · the profile says {_word(one.profile)} · `tradebot feature clear {one.feature}`"
 
 
 def _word(on: bool) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from tradebot.cli.finding import add_bot_arguments, ask, running_bot
-from tradebot.domain.views import ChangeView, ProfileView, StatusView
+from tradebot.domain.views import ChangeView, ProfileView, StatusView, SwitchView
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +52,12 @@ def by(cause: str, who: str) -> str:
     return cause if cause == who else f"{cause} by {who}"
 
 
+def set_by(switch: SwitchView) -> str:
+    """Return who set a toggle, when and why; a start that set one has no time of its own."""
+    since = f", {utc(switch.since_ms)}" if switch.since_ms else ""
+    return f"set by {switch.override}{since}" + (f": {switch.why}" if switch.why else "")
+
+
 def _headline(status: StatusView) -> str:
     profile = status.profile
     parts = [f"tradebot {status.instance}", status.venue]
@@ -64,7 +70,8 @@ def _headline(status: StatusView) -> str:
         parts.append("stopping")
     elif not status.trading:
         parts.append("not trading yet")
-    parts += [f"buying {_on(status.buying)}", *([] if status.exits else ["exits off"]), f"up {span(status.up_s)}"]
+    buying = "paused" if status.buying and status.paused else _on(status.buying)
+    parts += [f"buying {buying}", *([] if status.exits else ["exits off"]), f"up {span(status.up_s)}"]
     return " · ".join(parts)
 
 
@@ -104,13 +111,12 @@ def _profile(profile: ProfileView, now_ms: int) -> list[tuple[str, str]]:
         guards = f": {', '.join(probation.guards)}" if probation.guards else ""
         rows.append(("probation", f"{left} left, else back to generation {probation.falls_back_to}{guards}"))
     if (pending := profile.pending) is not None:
-        changes = ", ".join(map(_change, pending.changes))
-        rows.append(("waiting", f"{pending.reason} · {changes} · `tradebot reload --confirm`"))
+        others = [_change(change) for change in pending.changes if change.key not in pending.reason]
+        rows.append(("waiting", " · ".join([pending.reason, *others, "`tradebot reload --confirm`"])))
         rows += [("", line) for line in pending.plan]
     for one in profile.overrides:
-        why = f": {one.why}" if one.why else ""
-        set_by = f"set by {one.override}, {utc(one.since_ms)}{why}"
-        rows.append(("override", f"features.{one.feature} {_on(one.on)} · {set_by} · `tradebot feature clear`"))
+        clear = f"`tradebot feature clear {one.feature}`"
+        rows.append(("override", f"features.{one.feature} {_on(one.on)} · {set_by(one)} · {clear}"))
     if profile.last_reload is not None and profile.last_reload.lines:
         rows.append(("last edit", f"{utc(profile.last_reload_ms)} · {profile.last_reload.lines[0]}"))
     return rows
