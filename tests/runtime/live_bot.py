@@ -1,21 +1,18 @@
-"""How does a test edit the profile of a bot that really runs? One in this process: real files, sqlite, threads, door."""
+"""How does a test edit the profile of a bot that runs? One in this process: real files, sqlite, threads, door."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import wraps
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import Any, ParamSpec
 
 from tradebot.config.profile import Profile
 from tradebot.control.client import Client
 from tradebot.domain.errors import ExitCode
-from tradebot.domain.events import DeadlineReached
 from tradebot.domain.generation import Generation
 from tradebot.domain.views import OutcomeView, ProfileView, SwitchView
 from tradebot.runtime.bot import Bot
@@ -23,8 +20,10 @@ from tradebot.runtime.generations import choose
 from tradebot.runtime.leftovers import held, left_since
 from tradebot.runtime.operator import RunOperator
 from tradebot.runtime.signals import Signals
-from tradebot.runtime.swapping import Staged, Swappable
+from tradebot.runtime.swapping import Swappable
 from tradebot.runtime.wiring import Makers, Options, Run, wire
+
+P = ParamSpec("P")
 
 PATIENCE_S = 20.0
 """Longest wait for anything: a hang fails the test instead of the suite."""
@@ -227,6 +226,15 @@ def _applying(live: LiveBot) -> Any:
     return live.reloads._applying
 
 
-def a_run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a test's coroutine; what it leaves behind fails it."""
-    asyncio.run(main())
+def in_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run a test's coroutine in a loop of its own, for `PATIENCE_S` three times over at most."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        async def bounded() -> None:
+            async with asyncio.timeout(3 * PATIENCE_S):
+                await test(*args, **kwargs)
+
+        asyncio.run(bounded())
+
+    return run
