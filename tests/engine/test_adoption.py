@@ -124,6 +124,16 @@ def test_a_time_stop_comes_by_the_new_limit(new_s: int) -> None:
     assert exit_reason(hand.wait(1)) == "time_stop"
 
 
+def test_an_edit_of_something_else_leaves_every_deadline_as_it_is() -> None:
+    hand = Hand(with_exits(max_hold_s=60)).start()
+    hand.bought(A)
+    hand.wait(1_000)
+    apply(hand, merged(with_exits(max_hold_s=60), {"drop": {"threshold_bps": 300}}))
+    hand.wait(58_999)
+    assert not hand.sells()
+    assert exit_reason(hand.wait(1)) == "time_stop", "without any price"
+
+
 def test_a_time_stop_that_is_over_by_the_new_limit_needs_no_price() -> None:
     hand = Hand(with_exits(max_hold_s=600)).start()
     hand.bought(A)

@@ -170,6 +170,18 @@ def test_an_exit_under_way_goes_on_and_counts() -> None:
     assert len(hand.told(f.FlattenDone)) == 1
 
 
+def test_a_fill_that_comes_late_is_sold_at_the_next_price() -> None:
+    hand = Hand(QUIET).start()
+    order = hand.drop(A)
+    hand.bought(B)
+    hand.quote(A, 99.0)
+    flatten(hand)
+    hand.closed(order, "canceled")
+    hand.fill(order, "0.5")
+    assert not [intent for intent in hand.sells() if intent.symbol == A]
+    assert exit_reason(hand.quote(A, 99.5)) == "flatten"
+
+
 def test_a_position_too_small_to_sell_becomes_dust_and_does_not_hold_it_up() -> None:
     hand = Hand(QUIET).start()
     hand.bought(A)

@@ -170,6 +170,20 @@ def test_a_common_gate_holds_back_no_symbol_that_is_gone() -> None:
     hand.feed(e.BalancesReported({}, hand.now))
 
 
+def test_a_symbol_that_was_held_back_when_its_last_position_ended_is_held_back_no_more() -> None:
+    settings = merged(with_exits(stop_loss_bps=500), {"budget": {"max_per_symbol_quote": 1_000}})
+    hand = Hand(settings).start()
+    hand.bought(A)
+    hand.feed(e.PauseAsked("ana", hand.now))
+    watch(hand, B, settings=settings)
+    hand.quote(A, 97.0)
+    assert [symbol.symbol for symbol in hand.engine.desk.blocked] == [A]
+    hand.quote(A, 90.0)
+    sell(hand)
+    assert not hand.engine.desk.blocked
+    assert A not in hand.engine.symbols
+
+
 # -- over a restart ---------------------------------------------------------------------------------
 
 

@@ -45,7 +45,6 @@ class Adoption:
         if anew:
             for symbol in desk.symbols.values():
                 symbol.anchor = make_anchor(profile.drop.anchor)
-                symbol.below_since = -1
         self.watchlist.take(found, event.instruments)
         self.settle()
 

@@ -30,12 +30,11 @@ class Ages:
     def retune(self) -> None:
         """Let the next check follow the interval now in force."""
         if self._since_ms >= 0:
-            self.desk.remind(self._due_ms(), STALE_INTENTS, "")
+            due_ms = self._since_ms + ms(self.desk.profile.intents.check_interval_s)
+            self.desk.remind(due_ms, STALE_INTENTS, "")
 
     def on_check(self) -> None:
         """Report stale buy intents: unsent ones are dropped, open ones cancelled and verified, UNKNOWN ones kept."""
-        if self._since_ms < 0 or self.desk.now < self._due_ms():
-            return
         self._since_ms = -1
         limit_ms = ms(self.desk.profile.intents.max_age_s)
         buys = list(self.desk.state.buying())
@@ -63,6 +62,3 @@ class Ages:
                 self.router.stop(intent, "stale")
         if self.desk.state.intents:
             self.watch()
-
-    def _due_ms(self) -> int:
-        return self._since_ms + ms(self.desk.profile.intents.check_interval_s)

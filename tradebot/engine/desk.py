@@ -149,8 +149,7 @@ class Desk:
         """Watch a symbol no more; what is known of its filters and its last buy is kept."""
         symbol = self.symbols.pop(name)
         self.leaving.discard(name)
-        if symbol in self.blocked:
-            self.blocked.remove(symbol)
+        symbol.blocked = False
         symbol.anchor.reset()
         symbol.book = None
         self.former[name] = symbol
