@@ -243,3 +243,9 @@ def test_an_override_does_not_hide_a_table_that_is_none() -> None:
     write("p.toml", "features = 3\n")
     with pytest.raises(ProfileInvalid, match=r"p.toml:1:1: features: 3 is not a table"):
         load_profile("p", {}, switches={"buying": False})
+
+
+def test_an_override_does_not_hide_a_fault_of_the_value_it_stands_over() -> None:
+    write("p.toml", "[features]\nbuying = 1\n")
+    with pytest.raises(ProfileInvalid, match=r"p.toml:2:1: features.buying: 1 is not true or false"):
+        load_profile("p", {}, switches={"buying": False})

@@ -65,10 +65,12 @@ def load_profile(
     """
     sources = gather_kept(stored) if stored else gather(name_or_path)
     tree, origins, faults = with_variables(sources, environ)
-    tree, unknown = _with_switches(tree, origins, switches, len(sources.files) + 1)
     profile, found = _validated(tree, readable=not sources.faults)
-    placed = (_placed(keys, message, origins, sources) for keys, message in found)
-    faults = [*sources.faults, *faults, *unknown, *placed]
+    faults = [*sources.faults, *faults, *(_placed(keys, message, origins, sources) for keys, message in found)]
+    if switches:  # a text is sound by itself: the toggles laid over it go again some day
+        tree, unknown = _with_switches(tree, origins, switches, len(sources.files) + 1)
+        profile, found = _validated(tree, readable=not sources.faults)
+        faults += [*unknown, *(_placed(keys, message, origins, sources) for keys, message in found)]
     if faults:
         raise ProfileInvalid(_in_order(faults, sources))
     by_key = {dotted(path): origins.get(path, Origin()) for path, _ in leaves(profile)}

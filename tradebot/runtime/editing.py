@@ -44,11 +44,19 @@ class Edits:
         self.disk = loaded.digest
         self.files, self.mark = _read_as(loaded)
         self._accepted = ""
+        self._judged: tuple[tuple[str, ...], str, int] | None = None
 
     async def take(self, request: Request, *, confirmed: bool) -> AnyOutcome:
-        """Read the text on the disk and bring it into force where it may be; `confirmed` where it was waited for."""
+        """Read the text on the disk and bring it into force where it may be; `confirmed` where it was waited for.
+
+        A text that was judged is not judged again for a late notice of the same write: one edit has one outcome.
+        """
         switches = tuple(one for one in self._applying.force.generation.switches if one.who != EXITS_ONLY)
         loaded = await self._read(toggles(switches))
+        judged = (self.files, self.mark, self._applying.force.generation.number)
+        if judged == self._judged and request.by_itself:
+            return self._unchanged(request.who, "it was judged already")
+        self._judged = judged
         if isinstance(loaded, ProfileInvalid):
             return await self._faulty(request, loaded)
         self.disk = loaded.digest

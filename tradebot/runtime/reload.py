@@ -21,7 +21,7 @@ from tradebot.runtime.applying import Applying, Force
 from tradebot.runtime.coordinator import trace
 from tradebot.runtime.editing import Edits
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Pending, Rejected, RolledBack
-from tradebot.runtime.request import GUARD, Request
+from tradebot.runtime.request import EDIT, GUARD, Request
 from tradebot.runtime.returning import Returns
 from tradebot.runtime.swapping import Swappable
 
@@ -112,7 +112,7 @@ class Reloads:
 
     # -- asking ---------------------------------------------------------------------------------
 
-    def hint(self, who: str = "edit") -> None:
+    def hint(self, who: str = EDIT) -> None:
         """Note that the profile may have changed: it is read as soon as possible, once for many hints."""
         if not self._hinted:
             self._hinted = True

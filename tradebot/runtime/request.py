@@ -11,6 +11,9 @@ from tradebot.runtime.outcomes import AnyOutcome
 
 Kind = Literal["edit", "confirm", "rollback", "switch", "breach", "passed"]
 
+EDIT = "edit"
+"""Who asks for the files to be read when they are noticed to be others."""
+
 GUARD = "guard"
 """Who asks for a generation that does harm to be taken back."""
 
@@ -29,3 +32,8 @@ class Request(Struct):
     feature: str = ""
     on: bool | None = None
     why: str = ""
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether nobody asked: the watcher noticed that the files may be others."""
+        return self.kind == "edit" and self.who == EDIT and self.answer is None
