@@ -193,16 +193,10 @@ class Applying:
     async def _write_back(self, target: Target, generation: Generation) -> str:
         """Write a rollback's files to the disk. Where that cannot be done, return why: no start runs the text there."""
         run, history = self._run, self._run.opened.history
-        why = await in_history(_restored, generation.files)
+        why = await in_history(put_back, generation.files)
         try:
             if why:
-                disk = await in_history(_disk_text, target.loaded.path)
-                if disk is not None and disk.digest != generation.digest:
-                    reason = f"rolled back by {target.who}; the files could not be written"
-                    verdict = Verdict(
-                        disk.digest, "condemned", run.clock.now_ms(), target.who, texts(disk), reason=reason
-                    )
-                    await in_history(history.judge, verdict)
+                await in_history(shelve, history, generation, run.clock.now_ms())
             await in_history(history.end_restore)
         except StorageFailed as error:
             run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(error))
@@ -317,8 +311,8 @@ def _restore_words(generation: Generation, kept: str) -> tuple[str, ...]:
     return (f"files restored byte for byte: {', '.join(one.path for one in generation.files)}",)
 
 
-def _restored(files: Sequence[ProfileText]) -> str:
-    """Write `files` back; return why that cannot be done, "" where it is done."""
+def put_back(files: Sequence[ProfileText]) -> str:
+    """Write `files` to the disk; return why that cannot be done, "" where it is done."""
     try:
         why = writable(files)
         if not why:
@@ -326,6 +320,14 @@ def _restored(files: Sequence[ProfileText]) -> str:
     except StorageFailed as error:
         return str(error)
     return why
+
+
+def shelve(history: History, generation: Generation, now_ms: int) -> None:
+    """Let no start run the text on the disk, over which `generation` is in force. Raises StorageFailed."""
+    disk = _disk_text(generation.path)
+    if disk is not None and disk.digest != generation.digest:
+        reason = f"rolled back by {generation.who}; the files could not be written"
+        history.judge(Verdict(disk.digest, "condemned", now_ms, generation.who, texts(disk), reason=reason))
 
 
 def _disk_text(path: str, environ: Mapping[str, str] = os.environ) -> Loaded | None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from tradebot.config.show import effective
-from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import Generation
 from tradebot.ports import Log
-from tradebot.runtime.applying import texts
-from tradebot.runtime.generations import EXITS_ONLY, Choice
+from tradebot.runtime.applying import put_back, shelve, texts
+from tradebot.runtime.generations import EXITS_ONLY, VERDICTS, Choice
 from tradebot.storage.history import History, HistoryDamaged
-from tradebot.storage.restore import restore, writable
 
 
 def open_history(path: Path, busy_s: float, now_ms: int, log: Log) -> History:
     """Open the profile's history; a damaged one is set aside and reported, a new one begun. Raises StorageFailed."""
     try:
-        return History.open(path, busy_s)
+        return _sound(History.open(path, busy_s))
     except HistoryDamaged as error:
         aside = History.reset(path, now_ms)
         if aside is None:
@@ -25,6 +23,21 @@ def open_history(path: Path, busy_s: float, now_ms: int, log: Log) -> History:
         text = f"the profile's history is set aside as {aside.name}, its generations are not known any more: {error}"
         log.emit("events", "ERROR", "STATE_SET_ASIDE", text, path=str(path), aside=str(aside), cause=str(error))
         return History.open(path, busy_s)
+
+
+def _sound(history: History) -> History:
+    """Return `history` once everything that a run needs of it was read. Raises HistoryDamaged."""
+    try:
+        history.in_force()
+        history.last_good()
+        history.unfinished()
+        history.switches()
+        history.restoring()
+        history.verdicts(VERDICTS)
+    except HistoryDamaged:
+        history.close()
+        raise
+    return history
 
 
 def begin(choice: Choice, history: History, above: int, now_ms: int, log: Log) -> Generation:
@@ -38,11 +51,14 @@ def begin(choice: Choice, history: History, above: int, now_ms: int, log: Log) -
         log.emit("events", "WARNING", "PROFILE_UNFINISHED", text, number=left.number)
     if choice.accepted:
         history.accept(choice.accepted, now_ms, "start")
-    generation = choice.continues or _begun(choice, history, above, now_ms)
+    goes_on = choice.continues
+    if goes_on is not None and goes_on.number < above:
+        goes_on = None  # the engine has heard of a later one, which never came into force whole
+    generation = goes_on or _begun(choice, history, above, now_ms)
     if choice.restoring:
-        _carry_through(history, generation, log)
+        _carry_through(history, generation, now_ms, log)
     history.prune(choice.loaded.profile.reload.keep_generations)
-    kind = "goes on" if choice.continues else "begins"
+    kind = "goes on" if goes_on else "begins"
     text = f"generation {generation.number} {kind}: {choice.loaded.path}"
     log.emit(
         "events",
@@ -74,16 +90,17 @@ def _begun(choice: Choice, history: History, above: int, now_ms: int) -> Generat
     )
     history.begin(generation)
     lasting = tuple(one for one in choice.switches if one.who != EXITS_ONLY)
-    history.commit(generation.number, now_ms, switches=lasting)
+    settle = choice.loaded.digest if choice.restoring else None
+    history.commit(generation.number, now_ms, switches=lasting, settle=settle)
     return generation
 
 
-def _carry_through(history: History, generation: Generation, log: Log) -> None:
-    """Write the files that an interrupted rollback had begun to write."""
-    why = writable(generation.files)
+def _carry_through(history: History, generation: Generation, now_ms: int, log: Log) -> None:
+    """Write the files that an interrupted rollback had begun to write; else no start runs what stands there."""
+    why = put_back(generation.files)
     if not why:
-        restore(generation.files)
         log.emit("events", "INFO", "PROFILE_FILES_RESTORED", "the files of the interrupted rollback are written")
     else:
         log.emit("events", "WARNING", "PROFILE_FILES_RESTORED", f"the files are not restored: {why}")
+        shelve(history, generation, now_ms)
     history.end_restore()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -26,6 +27,9 @@ from tradebot.storage.home import PROFILES
 
 EXITS_ONLY = "start"
 """Who switches buying off for a start on the last good generation of a faulty profile."""
+
+VERDICTS = 1000
+"""So many of the latest verdicts a start asks; older ones are on texts of long ago."""
 
 
 class Choice(Struct, frozen=True):
@@ -55,11 +59,12 @@ def choose(profile: str, environ: Mapping[str, str] = os.environ, *, accept: boo
     Raises ProfileInvalid where nothing may be run.
     """
     where = identity(profile, environ)
-    past, damage = _past(Path(where.state_dir) / where.instance / PROFILES)
+    past, damage = _past(Path(where.state_dir) / where.instance / PROFILES, where.path)
     if past is None:
         return Choice(load_profile(profile, environ), damage=damage)
     if past.restoring is not None and same_profile(past.restoring, where.path):
-        return _interrupted(past, past.restoring, environ)
+        with suppress(ProfileInvalid):  # a newer version refuses it: the files on the disk decide, as ever
+            return _interrupted(past, past.restoring, environ)
     try:
         loaded = load_profile(profile, environ)
     except ProfileInvalid as invalid:
@@ -95,19 +100,22 @@ class _Past(Struct):
     restoring: Generation | None
 
 
-def _past(path: Path) -> tuple[_Past | None, str]:
-    """Return what the history at `path` says, None where there is none or it cannot be read (then with the reason)."""
+def _past(store: Path, path: str) -> tuple[_Past | None, str]:
+    """Return what the history in `store` says of the profile at `path`, None where there is none or it cannot be read.
+
+    In the latter case with the reason.
+    """
     try:
-        history = History.read_only(path)
+        history = History.read_only(store)
         if history is None:
             return None, ""
         try:
             restoring = history.restoring()
             past = _Past(
                 in_force=history.in_force(),
-                last_good=history.last_good(),
+                last_good=history.last_good(of=path),
                 switches=tuple(one for one in history.switches() if one.feature in Features.model_fields),
-                verdicts={one.digest: one for one in history.verdicts(1000)},
+                verdicts={one.digest: one for one in history.verdicts(VERDICTS)},
                 restoring=None if restoring is None else history.generation(restoring.number),
             )
         finally:
@@ -125,8 +133,10 @@ def _as_written(past: _Past, loaded: Loaded, environ: Mapping[str, str], accepte
 
 def _continued(past: _Past, loaded: Loaded) -> Generation | None:
     before = past.in_force
-    same = before is not None and before.digest == loaded.digest and before.effective == effective(loaded)
-    return before if same and before is not None and before.switches == past.switches else None
+    if before is None or not same_profile(before, loaded.path) or before.state not in {"applied", "good"}:
+        return None
+    same = before.digest == loaded.digest and before.effective == effective(loaded)
+    return before if same and before.switches == past.switches else None
 
 
 def _instead(past: _Past, loaded: Loaded, verdict: Verdict, environ: Mapping[str, str]) -> Choice:
@@ -164,7 +174,7 @@ def _faulty(past: _Past, path: str, environ: Mapping[str, str], invalid: Profile
     if good is None:
         raise invalid
     exits_only = Switch(feature="buying", on=False, who=EXITS_ONLY, at_ms=0, why="the profile on the disk is faulty")
-    switches = (*(one for one in past.switches if one.feature != "buying"), exits_only)
+    switches = (*past.switches, exits_only)  # one set by hand is under it, and stays when the file is mended
     try:
         loaded = load_profile(good.path, environ, switches=toggles(switches), stored=stored(good))
     except ProfileInvalid:

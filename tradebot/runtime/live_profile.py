@@ -95,7 +95,7 @@ class LiveProfile:
             self.reloads.hint("start")
         if generation.state == "good":
             return
-        good = history.last_good(generation.digest)
+        good = history.last_good(generation.digest, generation.path)
         self.put_on_probation(0 if good is None else good.number)
 
     def tired(self, name: str, count: int, last: str) -> None:

@@ -99,7 +99,7 @@ class Returns:
             note = f"generation {watched.number}, in force until just now, is condemned: {request.why}"
             return Unchanged(generation=bad.number, path=force.loaded.path, who=request.who, note=note)
         await in_history(condemn, history, bad.number, run.clock.now_ms(), request.why)
-        good = await in_history(history.last_good, bad.digest)
+        good = await in_history(history.last_good, bad.digest, bad.path)
         if good is None:
             return self._fatal(request, f"{request.why}, and there is no good generation to go back to", 0)
         loaded = await self._load(good, bad.switches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -144,13 +145,14 @@ class History:
         with self._reading():
             return self._generation("WHERE number = (SELECT in_force FROM current)")
 
-    def last_good(self, excluding: str = "") -> Generation | None:
+    def last_good(self, excluding: str = "", of: str = "") -> Generation | None:
         """Return the generation to fall back to: the newest good one, else the newest applied one.
 
-        Never one whose text has the digest `excluding`, was condemned, or was pruned; None where none is left.
+        Never one whose text has the digest `excluding`, was condemned, or was pruned, and only one of the profile at
+        the path `of`, "" for any; None where none is left.
         """
         with self._reading():
-            return self._last_good(excluding)
+            return self._last_good(excluding, of)
 
     def generation(self, number: int) -> Generation | None:
         """Return generation `number`, without files and effective values where they were pruned."""
@@ -271,9 +273,14 @@ class History:
     def _generation(self, clause: str, *values: object) -> Generation | None:
         return next(iter(self._generations(clause, *values)), None)
 
-    def _last_good(self, excluding: str) -> Generation | None:
-        newest = f"WHERE state = ? AND {_USABLE} ORDER BY number DESC LIMIT 1"
-        return self._generation(newest, "good", excluding) or self._generation(newest, "applied", excluding)
+    def _last_good(self, excluding: str, of: str = "") -> Generation | None:
+        paths = [path for (path,) in self._database.execute("SELECT DISTINCT path FROM generations")]
+        same = [path for path in paths if not of or os.path.abspath(path) == os.path.abspath(of)]
+        marks = ", ".join("?" * len(same))
+        newest = f"WHERE state = ? AND {_USABLE} AND path IN ({marks}) ORDER BY number DESC LIMIT 1"
+        return self._generation(newest, "good", excluding, *same) or self._generation(
+            newest, "applied", excluding, *same
+        )
 
     def _verdict(self, clause: str, *values: object) -> Verdict | None:
         row = self._database.execute(rows.SELECT_VERDICT + clause, values).fetchone()

@@ -1,0 +1,185 @@
+"""Killed at every step of a reload, a rollback, a toggle or a start: does the next start run one valid generation?"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.integration.generations_kit import Nursery, Place
+from tests.integration.processes import Bot
+from tradebot.control.client import NoBot, Unanswered
+from tradebot.domain.views import OutcomeView
+
+SOUND = """
+[reload]
+sweep_s = 60
+"""
+"""No reading but those that are asked for."""
+
+CALM = f"{SOUND}probation_s = 0\n"
+"""Every generation is good at once."""
+
+GUARDED = f"{SOUND}guards.max_slow_cycles_per_min = 1\n"
+
+HARMFUL = "[engine]\nslow_cycle_s = 0.0000001\n"
+"""Every cycle is a slow one: the guard is breached at its first look."""
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    found = Nursery()
+    yield found
+    found.close()
+
+
+class Way:
+    """One way to another generation: what comes before it, and the asking.
+
+    Its own steps go from `first` (all, where it is empty) to `last`.
+
+    `old` and `new` are the texts that may stand on the disk, and be in force, whenever it is cut off.
+    """
+
+    common = CALM
+    first = ""
+    last = "after passed 1"
+    turn = 0
+
+    def __init__(self, place: Place, bot: Bot) -> None:
+        Way.turn += 1
+        self.place = place
+        self.bot = bot
+        self.old = self.new = place.texts()
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Come to where the way begins."""
+
+    def go(self) -> None:
+        """Ask for it."""
+        raise NotImplementedError
+
+    def text(self, more: str = "") -> str:
+        """Return a text that was never there before, of settings that loosen nothing."""
+        return f"# text {self.turn}\n[exits]\ntake_profit_bps = {30 + self.turn / 1000}\n{more}"
+
+    def edited(self, text: str, common: str = "") -> int:
+        """Save both files and let the bot take them; return the generation."""
+        self.place.save(text, common)
+        outcome = self.place.ask(lambda bot: bot.reload())
+        assert outcome.outcome in {"applied", "unchanged"}, outcome.lines
+        return self.place.in_force().number
+
+    def asked(self, outcome: OutcomeView) -> None:
+        assert outcome.outcome == "applied", outcome.lines
+
+    def check(self) -> None:
+        """Assert what holds of this way after the next start."""
+        assert self.place.texts() in {self.old, self.new}
+
+
+class Edit(Way):
+    def go(self) -> None:
+        self.new = self.place.save(self.text(), f"# {self.turn}\n")
+
+    def check(self) -> None:
+        assert self.place.texts() == self.new, "a bot writes no file for an edit"
+        assert self.place.in_force().files[-1].source == self.new[1], "it was valid: a start runs what is written"
+
+
+class Confirm(Way):
+    def prepare(self) -> None:
+        self.before = self.place.in_force().files[-1].source
+        self.new = self.place.save(self.text(f"max_hold_s = {2 + self.turn / 1000}\n"))
+        assert self.place.ask(lambda bot: bot.reload()).outcome == "pending"
+
+    def go(self) -> None:
+        self.asked(self.place.ask(lambda bot: bot.reload(confirm=True)))
+
+    def check(self) -> None:
+        assert self.place.texts() == self.new
+        assert self.place.in_force().files[-1].source in {self.before, self.new[1]}
+
+
+class Rollback(Way):
+    def prepare(self) -> None:
+        self.number = self.edited(self.text(), f"# common {self.turn}\n")
+        self.new = self.place.texts()
+        self.edited(self.text("# another\n"), f"# another common {self.turn}\n[logging]\nlevel = 'DEBUG'\n")
+        self.old = self.place.texts()
+
+    def go(self) -> None:
+        self.asked(self.place.ask(lambda bot: bot.rollback(self.number)))
+
+    def check(self) -> None:
+        super().check()
+        assert tuple(one.source for one in self.place.in_force().files[-2:]) == self.place.texts()
+
+
+class Toggle(Way):
+    def prepare(self) -> None:
+        self.on = not self.place.status().profile.overrides
+
+    def go(self) -> None:
+        self.asked(self.place.ask(lambda bot: bot.switch("stale_warnings", False if self.on else None)))
+
+
+class Automatic(Way):
+    common = GUARDED
+    first = "before condemn 1"
+    last = "after retire 2"
+
+    def prepare(self) -> None:
+        if self.place.texts()[1].find(b"slow_cycle_s") > 0:  # the last one was rolled back, or never applied
+            assert self.edited(self.text())
+        self.old = self.place.texts()
+
+    def go(self) -> None:
+        self.new = self.place.save(f"# text {self.turn}\n{HARMFUL}")
+
+
+WAYS: dict[str, type[Way]] = {
+    "edit": Edit, "confirm": Confirm, "rollback": Rollback, "toggle": Toggle, "automatic": Automatic
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_a_kill_at_any_step_leaves_the_old_generation_or_the_new_one(
+    nursery: Nursery, tmp_path: Path, name: str
+) -> None:
+    make = WAYS[name]
+    place = Place(nursery, tmp_path, make.common)
+    with place.start() as bot:
+        place.up(bot)
+        way = make(place, bot)
+        place.settled()
+        place.arm("")
+        way.go()
+        place.until(lambda: f"{way.last}\n" in (tmp_path / "steps").read_text())
+        steps = place.disarm()
+        own = steps[steps.index(way.first) if way.first else 0 :]
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+    number = 0
+    for step in [*own, ""]:
+        with place.start() as bot:
+            number, least = place.up(bot), number
+            assert number >= least, step
+            way.check()
+            if not step:
+                bot.wait_for("POSITION_OPENED")
+                bot.send(signal.SIGTERM)
+                assert bot.end() == 0, bot.text
+                break
+            way = make(place, bot)
+            place.settled()
+            place.arm(step)
+            with suppress(NoBot, Unanswered, AssertionError):
+                way.go()
+            assert bot.end() == -signal.SIGKILL, f"{step}: {bot.text}"
+            place.disarm()
+    place.check_orders()
