@@ -14,7 +14,7 @@ from tradebot.config.profile import Profile
 from tradebot.control.client import Client
 from tradebot.domain.errors import ExitCode
 from tradebot.domain.generation import Generation
-from tradebot.domain.views import OutcomeView, ProfileView, SwitchView
+from tradebot.domain.views import OutcomeView, PendingView, ProfileView, SwitchView
 from tradebot.runtime.bot import Bot
 from tradebot.runtime.generations import choose
 from tradebot.runtime.leftovers import held, left_since
@@ -132,8 +132,16 @@ class LiveBot:
         return self.reloads.force.generation.number
 
     @property
+    def begun(self) -> bool:
+        """Whether the start is over: SIGHUP is heard from then on."""
+        return getattr(self.run.signals, "_hangup") is not None  # noqa: B009 - private, and nobody else need ask
+
+    @property
     def view(self) -> ProfileView:
         return self.live.view()
+
+    def pending(self) -> PendingView | None:
+        return self.view.pending
 
     def generation(self, number: int) -> Generation:
         found = self.run.opened.history.generation(number)
@@ -170,12 +178,15 @@ class LiveBot:
         async with asyncio.timeout(PATIENCE_S):
             while not true():
                 self._fresh.clear()
-                await asyncio.wait(
-                    [asyncio.ensure_future(self._fresh.wait()), asyncio.ensure_future(self._cycle())],
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
+                looks = [asyncio.ensure_future(self._fresh.wait()), asyncio.ensure_future(self.cycle())]
+                try:
+                    await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for look in looks:
+                        look.cancel()
 
-    async def _cycle(self) -> None:
+    async def cycle(self) -> None:
+        """Return after the engine's next cycle."""
         before = self.run.shell.cycles
         await self.run.shell.until(lambda: self.run.shell.cycles > before)
 
@@ -211,14 +222,14 @@ async def running(
             main = asyncio.create_task(bot.main())
             try:
                 await live.record("BOT_STARTED")
-                await live.until(lambda: live.reloads._task is not None or main.done())
+                await live.until(lambda: live.begun or main.done())
                 yield live
             finally:
                 run.coordinator.request("the test is over")
                 async with asyncio.timeout(PATIENCE_S):
                     live.code = (await main).code
                 deaf()
-        left = left_since(before, bot.threads_started, set(), ignore=run.telling.session.folder)
+        left = left_since(before, bot.threads_started, set(), run.telling.session.folder, PATIENCE_S)
         assert left.clean, str(left)
 
 

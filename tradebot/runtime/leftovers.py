@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from msgspec import Struct
 
 STANDARD_STREAMS = 2
 """The last descriptor of stdin, stdout and stderr."""
+
+LOOK_S = 0.005
+"""How often it is looked whether what is left goes by itself."""
 
 
 class Held(Struct, frozen=True):
@@ -55,14 +59,27 @@ def held() -> Held:
 
 
 def left_since(
-    before: Held, threads_started: int, tasks: set[asyncio.Task[Any]], ignore: Path | None = None
+    before: Held,
+    threads_started: int,
+    tasks: set[asyncio.Task[Any]],
+    ignore: Path | None = None,
+    patience_s: float = 0.0,
 ) -> Leftovers:
-    """Return what the process holds now beyond `before`; `tasks` are those that never ended.
+    """Return what the process holds beyond `before`; `tasks` are those that never ended.
 
-    Files below the folder `ignore` do not count.
+    Files below the folder `ignore` do not count, nor what is gone within `patience_s`: a library's own thread closes
+    what it watched with a moment after it was told to end.
     """
-    now = held()
     own = f"{ignore.resolve()}/" if ignore is not None else "\0"
+    end = time.monotonic() + patience_s
+    while True:
+        left = _left(before, held(), threads_started, tasks, own)
+        if not (left.files or left.threads) or time.monotonic() >= end:
+            return left
+        time.sleep(LOOK_S)
+
+
+def _left(before: Held, now: Held, threads_started: int, tasks: set[asyncio.Task[Any]], own: str) -> Leftovers:
     return Leftovers(
         threads=tuple(sorted(thread.name for thread in now.threads - before.threads if thread.is_alive())),
         tasks=tuple(sorted(task.get_name() for task in tasks)),

@@ -15,6 +15,9 @@ from tradebot.runtime.coordinator import Ending
 from tradebot.runtime.leftovers import Held, Leftovers, left_since
 from tradebot.runtime.wiring import Run
 
+PATIENCE_S = 1.0
+"""How long what is left in the process at the end may take to go by itself."""
+
 
 class Finished(Struct, frozen=True):
     """How a run ended. `seq` is the last fact's; `cancelled` counts orders cancelled in the shutdown."""
@@ -38,7 +41,7 @@ def finish(run: Run, before: Held, say: Callable[[str], None]) -> Finished:
             loop.close()
         session = run.telling.session
         run.telling.exit_code = ending.code
-        left = left_since(before, bot.threads_started, left_tasks, ignore=session.folder)
+        left = left_since(before, bot.threads_started, left_tasks, session.folder, PATIENCE_S)
         if not left.clean:
             say(f"left behind in the process: {left}")
         try:
