@@ -52,32 +52,6 @@ def test_the_profile_in_the_readme_is_valid(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize(
-    "command",
-    sorted(
-        {
-            command
-            for block in blocks("sh")[1:]
-            for command in commands(block)
-            if re.match(r"tradebot (init|validate|schema|replay|report|profile)", command)
-        }
-    ),
-)
-def test_a_command_in_the_readme_has_every_option_it_is_shown_with(command: str) -> None:
-    words = command.split()[1:]
-    group = words[:2] if words[0] == "profile" else words[:1]
-    ran = subprocess.run(
-        [Path(sys.executable).with_name("tradebot"), *group, "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    for option in [word for word in words if word.startswith("--")]:
-        assert option in ran.stdout
-
-
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 def test_a_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
