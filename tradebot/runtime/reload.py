@@ -54,7 +54,7 @@ class Reloads:
         self._edits = Edits(run, self._applying, environ)
         self._returns = Returns(run, self._applying, environ)
         self._queue: asyncio.Queue[Request] = asyncio.Queue()  # bounded where it is asked
-        self._hinted = False
+        self._hint: Request | None = None  # the one that waits
         self._closed = ""
         self._task: asyncio.Task[None] | None = None
         self._busy = False
@@ -114,9 +114,11 @@ class Reloads:
 
     def hint(self, who: str = EDIT) -> None:
         """Note that the profile may have changed: it is read as soon as possible, once for many hints."""
-        if not self._hinted:
-            self._hinted = True
-            self._put(Request("edit", who))
+        if self._hint is None:
+            self._hint = Request("edit", who)
+            self._put(self._hint)
+        elif who != EDIT:
+            self._hint.who = who
 
     def breach(self, number: int, reason: str) -> None:
         """Take the text of generation `number` back, since a guard was breached."""
@@ -200,7 +202,8 @@ class Reloads:
     async def _answer(self, request: Request) -> AnyOutcome | None:
         match request.kind:
             case "edit":
-                self._hinted = False
+                if request is self._hint:
+                    self._hint = None
                 return await self._edits.take(request, confirmed=False)
             case "confirm":
                 return await self._edits.take(request, confirmed=True)
