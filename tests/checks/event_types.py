@@ -36,6 +36,7 @@ class Told(NamedTuple):
 
 NAMED = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 STDERR = "error stream"
+FACTS = frozenset(fact.event_type for fact in CATALOGUE)
 
 TELLERS = {"emit": 0, "emit_later": 1, "note": -1}
 """The methods that tell a record, by where their arguments stream, level, event type begin; `note` is of the system."""
@@ -62,10 +63,24 @@ def _told(node: ast.AST) -> Iterator[tuple[str, str, str]]:
         start = line.values[0] if isinstance(line, ast.JoinedStr) else line
         if begun := NAMED.match(_word(start)):
             yield begun[0], STDERR, "ERROR"
+    elif isinstance(node, ast.ClassDef):
+        yield from _outcome(node)
     elif isinstance(node, ast.Dict):
         words_of = {_word(key): _word(value) for key, value in zip(node.keys, node.values, strict=True) if key}
         if NAMED.fullmatch(words_of.get("event_type", "")):
             yield words_of["event_type"], STDERR, words_of.get("level", "")
+
+
+def _outcome(node: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
+    """Yield what an outcome is told as: a class that declares an event type and is no fact."""
+    declared = {
+        line.target.id: _word(line.value)
+        for line in node.body
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None
+    }
+    event_type = declared.get("event_type", "")
+    if event_type not in FACTS and NAMED.fullmatch(event_type):
+        yield event_type, "events", declared.get("level", "")
 
 
 def _word(node: ast.expr) -> str:

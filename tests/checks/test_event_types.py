@@ -11,7 +11,7 @@ from tests.checks.event_types import page, records
 ROOT = Path(__file__).resolve().parents[2]
 
 STABLE = {
-    "events": {"BOT_STARTED", "SHUTDOWN_SIGNAL", "STATE_RESTORED", "RECOVERY_COMPLETED"},
+    "events": {"BOT_STARTED", "SHUTDOWN_SIGNAL", "STATE_RESTORED", "RECOVERY_COMPLETED", "PROFILE_RELOADED"},
     "system": {
         *("SIGNAL_HANDLERS_SETUP", "CLEANUP_CALLBACKS_REGISTERED", "CLEANUP_CALLBACK", "LOGGING_QUEUE_ENABLED"),
         *("LOGGING_QUEUE_VALIDATED", "LOGGING_QUEUE_STOPPED", "LOGGING_SPLIT_ENABLED", "STATE_PERSISTENCE_CONFIG"),
@@ -38,10 +38,13 @@ def test_every_way_to_tell_a_record_is_found(tmp_path: Path) -> None:
         'self.note("WARNING", "THREE_TOLD", "text")\n'
         'complain(f"FOUR_TOLD {cause}")\n'
         'record = {"level": "ERROR", "event_type": "FIVE_TOLD"}\n'
+        'class Six(Outcome):\n    event_type: ClassVar[str] = "SIX_TOLD"\n    level: ClassVar[Level] = "WARNING"\n'
+        'class Fact(Base):\n    event_type: ClassVar[str] = "ORDER_SENT"\n    stream: ClassVar[Stream] = "events"\n'
         'other.emit(fact)\ncomplain("nothing stable")\n',
         encoding="utf-8",
     )
     assert [(told.event_type, told.stream, told.level) for told in records(room)] == [
+        ("SIX_TOLD", "events", "WARNING"),
         ("ONE_TOLD", "system", "INFO"),
         ("TWO_TOLD", "orders", ""),
         ("THREE_TOLD", "system", "WARNING"),
