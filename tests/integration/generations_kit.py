@@ -126,6 +126,7 @@ class Place:
         self.home = folder / "state" / "demo"
         self.profile = folder / "quick.toml"
         self.common = folder / "common.toml"
+        self.env: dict[str, str] = {}
         self.numbers: dict[int, tuple[object, ...]] = {}
         shutil.copytree(ROOT / "profiles", folder / "lib")
         eager = QUICK.replace("volatility_bps = 12", "volatility_bps = 40").replace("cooldown_s = 0", EAGER)
@@ -143,10 +144,24 @@ class Place:
         """Return what the two files hold."""
         return self.common.read_bytes(), self.profile.read_bytes()
 
-    def start(self, *arguments: str, env: dict[str, str] | None = None) -> Bot:
+    def start(self, *arguments: str) -> Bot:
         """Start a bot that dies where `arm` says."""
-        words = ["--profile", "quick.toml", *arguments, "--headless"]
-        return DyingBot(self.folder, Forked(self._nursery, self.folder, words, env or {}))
+        words = ["--profile", self.profile.name, *arguments, "--headless"]
+        return DyingBot(self.folder, Forked(self._nursery, self.folder, words, self.env))
+
+    @contextmanager
+    def trading(self, *arguments: str) -> Iterator[Bot]:
+        """Run a bot until it trades, and end it cleanly."""
+        with self.start(*arguments) as bot:
+            self.up(bot)
+            yield bot
+            bot.send(signal.SIGTERM)
+            assert bot.end() == 0, bot.text
+
+    def refused(self, *arguments: str) -> tuple[int, str]:
+        """Start a bot that does not come to trade; return its exit code and what it printed."""
+        with self.start(*arguments) as bot:
+            return bot.end(), bot.text
 
     def up(self, bot: Bot) -> int:
         """Wait until a started bot trades; return the number it says it begins under, after all checks."""
@@ -186,6 +201,10 @@ class Place:
         assert found is not None
         return found
 
+    def reload(self, *, confirm: bool = False) -> str:
+        """Let the files be read; return what became of them."""
+        return self.ask(lambda bot: bot.reload(confirm=confirm)).outcome
+
     def until(self, true: Callable[[], bool]) -> None:
         """Wait for something that tells nobody when it comes."""
         end = time.monotonic() + PATIENCE_S
@@ -222,7 +241,7 @@ class Place:
             assert history.verdict(found.digest) is None
         assert found.number == number
         assert found.state in {"applied", "good"}
-        loaded = load_profile(found.path, {}, switches=toggles(found.switches), stored=stored(found))
+        loaded = load_profile(found.path, self.env, switches=toggles(found.switches), stored=stored(found))
         assert effective(loaded) == found.effective
         assert found.switches == switches
         profile = self.status().profile

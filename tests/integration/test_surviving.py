@@ -79,18 +79,6 @@ def test_a_journal_without_its_account_is_refused(tmp_path: Path) -> None:
     assert session(tmp_path)["exit_code"] == 5
 
 
-def test_positions_in_symbols_that_are_not_watched_any_more_are_refused(tmp_path: Path) -> None:
-    path = write_profile(tmp_path)
-    with Bot(tmp_path) as bot:
-        bot.wait_for("POSITION_OPENED")
-        bot.send(signal.SIGTERM)
-        assert bot.end() == 0, bot.text
-    path.write_text(path.read_text().replace("[market]", '[market]\nsymbols = ["OTHER/USDT"]'))
-    with Bot(tmp_path) as bot:
-        assert bot.end() == 5, bot.text
-    assert "which the profile does not watch" in bot.text
-
-
 def test_two_bots_never_share_a_home(tmp_path: Path) -> None:
     write_profile(tmp_path)
     with Bot(tmp_path) as first:

@@ -189,10 +189,9 @@ def restore(
 
     A checkpoint that cannot be used is set aside and reported; the journal alone is then the source.
     Raises StorageFailed where the journal cannot be read, CannotStart where it and the paper account contradict each
-    other, or where what it holds is not watched any more.
+    other.
     """
     engine, summary = _taken_back(make, profile, opened, telling, clock)
-    _refuse_unwatched(engine)
     intents = engine.state.intents.values()
     telling.recorder.restore(
         [one.intent_id for one in intents if one.side is Side.BUY],
@@ -254,13 +253,8 @@ def _set_aside_checkpoint(opened: Opened, telling: Telling, clock: Clock, why: s
     telling.log.emit("events", "ERROR", "STATE_SET_ASIDE", text, path=str(path), aside=str(aside), cause=why)
 
 
-def _refuse_unwatched(engine: Engine) -> None:
+def unwatched(engine: Engine) -> frozenset[str]:
+    """Return the symbols that have a position, an order or an intent, and no price."""
     state = engine.state
     held = {*state.ledger.positions, *(order.symbol for order in state.orders.values()), *state.by_symbol}
-    missing = sorted(held - set(engine.symbols))
-    if missing:
-        raise CannotStart(
-            f"the journal holds positions or orders in {', '.join(missing)}, which the profile does not watch: "
-            "add them to market.symbols until they are sold, or begin a new account with --fresh",
-            ExitCode.RECOVERY_REFUSED,
-        )
+    return frozenset(held - set(engine.symbols))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
@@ -32,7 +33,7 @@ from tradebot.runtime.feeding import feed_for
 from tradebot.runtime.generations import Choice
 from tradebot.runtime.instruments import listed
 from tradebot.runtime.live import LiveShell
-from tradebot.runtime.opening import Opened, Telling, open_session, open_stores, restore
+from tradebot.runtime.opening import Opened, Telling, open_session, open_stores, restore, unwatched
 from tradebot.runtime.outbox import Outbox
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
 from tradebot.runtime.status import Status, StatusBook
@@ -164,15 +165,12 @@ def _wire(
     profile = loaded.profile
     opened = open_stores(profile, telling, clock, stack, fresh=options.fresh)
     signals.check()
-    feed, instruments = feed_for(profile, _perhaps_held(opened.image, profile.market.quote), makers.feed, clock)
-    if not instruments:
-        raise CannotStart("there is no symbol to watch: the feed has none in the quote currency")
-    priced = listed(profile.venue.paper, feed.instruments())
-    engine, restored = restore(lambda: makers.engine(profile, priced), profile, opened, telling, clock)
+    feed, instruments, engine, restored = _restored(profile, opened, telling, clock, makers)
     if choice.faults and not holds_anything(engine):
         raise ProfileInvalid(choice.faults)
     generation = begin(choice, opened.history, engine.state.generation, clock.now_ms(), telling.log)
     signals.check()
+    priced = listed(profile.venue.paper, feed.instruments())
     paper = makers.venue(profile, {one.symbol: one for one in priced}, opened.image)
     venue = StoredAccount(paper, opened.account.save)
     venue.save()
@@ -191,6 +189,32 @@ def _wire(
         loaded, choice, generation, options, signals, clock, coordinator, telling, opened, engine, feed, venue,
         dispatch, shell, book, name, restored, stack, instruments, checkpoints, makers,
     )  # fmt: skip
+
+
+def _restored(
+    profile: Profile, opened: Opened, telling: Telling, clock: WallClock, makers: Makers
+) -> tuple[Feed, tuple[Instrument, ...], Engine, str]:
+    """Return the feed, what the profile watches, and the restored engine with the line that says from what.
+
+    What is held is priced, though the profile does not name it. Raises CannotStart, StorageFailed.
+    """
+    also = _perhaps_held(opened.image, profile.market.quote)
+    while True:
+        feed, instruments = feed_for(profile, also, makers.feed, clock)
+        if not instruments:
+            raise CannotStart("there is no symbol to watch: the feed has none in the quote currency")
+        priced = listed(profile.venue.paper, feed.instruments())
+        engine, restored = restore(partial(makers.engine, profile, priced), profile, opened, telling, clock)
+        missing = unwatched(engine)
+        if not missing:
+            return feed, instruments, engine, restored
+        if missing <= also:
+            raise CannotStart(
+                f"the journal holds positions or orders in {', '.join(sorted(missing))}, which the feed does not "
+                "price: sell them elsewhere and begin a new account with --fresh",
+                ExitCode.RECOVERY_REFUSED,
+            )
+        also |= missing  # the journal knows of orders that have not reached the account
 
 
 def _shell(
