@@ -26,7 +26,7 @@ from tradebot.domain.errors import StorageFailed
 from tradebot.domain.events import ProfileApplied
 from tradebot.domain.generation import Cause, Generation, ProfileText, Switch, Verdict
 from tradebot.domain.market import Instrument
-from tradebot.engine.plan import plan
+from tradebot.engine.plan import Plan, plan
 from tradebot.runtime.component import in_thread
 from tradebot.runtime.generations import EXITS_ONLY
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Rejected, RolledBack, change_lines
@@ -43,6 +43,9 @@ PRUNE_EVERY = 100
 
 KNOWN = 1000
 """So many of the latest generations are looked through for a text that is displaced."""
+
+MOST_BUILDS = 3
+"""How often the parts of one edit are built, where trading overtakes them."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -116,15 +119,12 @@ class Applying:
             return self._rejected(target, str(error))
         if run.coordinator.asked:
             return await self._too_late(target, generation, transaction)
-        planned = plan(run.engine.desk, new, transaction.instruments)
-        at_once = {one.key: "from the next decision" for one in changes if one.reload == "live"}
-        effects = at_once | transaction.effects()
-        before = tuple(symbol.instrument for symbol in run.engine.symbols.values())
-        self.torn = True
         try:
-            transaction.swap(partial(self._tell_engine, generation.number, new, transaction.instruments))
+            planned, before = await self._swap(transaction, generation.number, old, new)
         except (SwapFailed, FlipFailed) as error:
             return await self._taken_back(target, generation, transaction, error)
+        at_once = {one.key: "from the next decision" for one in changes if one.reload == "live"}
+        effects = at_once | transaction.effects()
         took_ms = (time.monotonic() - begun) * 1000
         run.loaded = target.loaded
         try:
@@ -184,6 +184,36 @@ class Applying:
             await in_history(history.begin_restore, number, displaced)
         return generation
 
+    async def _swap(
+        self, transaction: Transaction, number: int, old: Profile, new: Profile
+    ) -> tuple[Plan, tuple[Instrument, ...]]:
+        """Swap; return what follows for orders and positions, and what was watched before.
+
+        A part that trading has overtaken since it was built (a symbol was bought that it does not know) is built anew.
+        Raises SwapFailed, FlipFailed.
+        """
+        engine, builds = self._run.engine, 1
+        while True:
+            planned = plan(engine.desk, new, transaction.instruments)
+            before = tuple(symbol.instrument for symbol in engine.symbols.values())
+            self.torn = True
+            try:
+                transaction.swap(partial(self._tell_engine, number, new, transaction.instruments))
+            except SwapFailed as error:
+                if not isinstance(error.__cause__, CannotBuild) or builds == MOST_BUILDS:
+                    raise
+            else:
+                return planned, before
+            self.torn = False
+            builds += 1
+            await transaction.discard(old.reload.drain_timeout_s)
+            try:
+                await transaction.stage(old.reload.build_timeout_s)
+                if self._run.coordinator.asked:
+                    raise CannotBuild("the run is ending")
+            except CannotBuild as late:
+                raise SwapFailed(str(late)) from late
+
     def _tell_engine(self, number: int, profile: Profile, instruments: tuple[Instrument, ...] | None) -> None:
         run = self._run
         run.shell.inject(ProfileApplied(number, profile, run.clock.now_ms(), instruments))
@@ -216,7 +246,8 @@ class Applying:
         """Tell what became of a swap that failed; no start runs its text unasked."""
         self.torn = False
         await transaction.discard(self.force.loaded.profile.reload.drain_timeout_s)
-        at_fault = "" if isinstance(error, StorageFailed) else f"its swap failed: {error}"
+        blameless = isinstance(error, StorageFailed) or isinstance(error.__cause__, CannotBuild)
+        at_fault = "" if blameless else f"its swap failed: {error}"
         await self._note_failed(target, generation, str(error), condemned=at_fault)
         if isinstance(error, FlipFailed):
             return self._fatal(target, f"generation {generation.number} could not be taken back: {error}")

@@ -45,6 +45,7 @@ async def in_thread(name: str, work: Callable[[], T]) -> T:
             fault = error
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(tell, result, fault)
+        result = fault = None  # an error holds this frame by its traceback: together they would wait for the collector
 
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()

@@ -238,7 +238,7 @@ def _on_disk(
     try:
         return _loaded(path, environ, switches)
     except ProfileInvalid as invalid:
-        return invalid, files, mark
+        return invalid.with_traceback(None), files, mark  # which would hold all that was read as long as itself
 
 
 def _loaded(path: str, environ: Mapping[str, str], switches: dict[str, bool]) -> tuple[Loaded, tuple[str, ...], str]:

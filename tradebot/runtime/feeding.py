@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from tradebot.config.profile import Profile
@@ -85,6 +85,22 @@ class Patience:
         self._changed.set()
 
 
+class NoFeed:
+    """A feed that is over: prices nothing, publishes nothing."""
+
+    synthetic = False
+
+    def instruments(self) -> Sequence[Instrument]:
+        """Return no symbol."""
+        return ()
+
+    async def run(self, publish: Callable[[Event], None]) -> None:
+        """Return at once."""
+
+
+NO_FEED = NoFeed()
+
+
 class Watched:
     """One feed, the instruments it is watched with, and its task; held back until it is let through.
 
@@ -124,11 +140,12 @@ class Watched:
         await self._part.start()
 
     async def stop(self, limit_s: float | None = None) -> None:
-        """End the feed. Raises TimeoutError where it has not ended within `limit_s`."""
+        """End the feed and let go of it, for good. Raises TimeoutError where it has not ended within `limit_s`."""
         if limit_s is None:
             await self._part.stop()
         else:
             await stop_within(self._part, limit_s)
+        self.feed = NO_FEED  # at once: the collector of cycles, of which this is one, comes by very late
 
     async def prove(self, clock: Clock, limit_s: float) -> None:
         """Return once it has published, or has nothing to publish within `limit_s`.
