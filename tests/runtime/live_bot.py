@@ -44,6 +44,7 @@ volatility_bps = 12
 [drop]
 threshold_bps = 5
 cooldown_s = 0
+debounce_s = 0
 [drop.anchor]
 window_s = 10
 window_buckets = 10
