@@ -294,11 +294,16 @@ class History:
         return None if row is None else str(row[0])
 
     def _move(self, number: int, to: GenerationState, *origins: GenerationState, reason: str = "") -> None:
-        """Change a generation's state from one of `origins`. Raises StorageFailed where it is in another."""
+        """Change a generation's state from one of `origins`; without a `reason` the one it came to be for stays.
+
+        Raises StorageFailed where it is in another state.
+        """
         state = self._state(number)
         if state not in origins:
             raise StorageFailed(f"{self.path}: generation {number} is {state or 'unknown'}, so it cannot become {to}")
-        self._database.execute("UPDATE generations SET state = ?, reason = ? WHERE number = ?", (to, reason, number))
+        self._database.execute("UPDATE generations SET state = ? WHERE number = ?", (to, number))
+        if reason:
+            self._database.execute("UPDATE generations SET reason = ? WHERE number = ?", (reason, number))
 
     def _enter(self, at_ms: int, what: EntryKind, number: int, who: str = "", reason: str = "") -> None:
         row = self._database.execute("SELECT digest FROM generations WHERE number = ?", (number,)).fetchone()
