@@ -138,9 +138,10 @@ def installed(probe: Probe, stack: ExitStack) -> None:
         if isinstance(event, ProfileApplied):
             probe.taken(event)
 
-    def heard(live: LiveProfile, outcome: AnyOutcome) -> None:
-        told(live, outcome)
-        probe.outcome(live, outcome)
+    def heard(live: LiveProfile, outcome: AnyOutcome) -> AnyOutcome:
+        heard = told(live, outcome)
+        probe.outcome(live, heard)
+        return heard
 
     def hinted(reloads: Reloads, who: str = "edit") -> None:
         probe.steps.append(("hint", time.time_ns(), time.time_ns()))
