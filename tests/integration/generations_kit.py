@@ -229,6 +229,10 @@ class Place:
         (self.folder / "steps").unlink()
         return steps
 
+    def forget_steps(self) -> None:
+        """Let no step be noted any more, whether one was or not."""
+        (self.folder / "steps").unlink(missing_ok=True)
+
     # -- what must hold -------------------------------------------------------------------------
 
     def check(self, number: int) -> Generation:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import random
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +15,10 @@ import pytest
 
 from tests.integration.generations_kit import Nursery, Place
 from tests.integration.processes import Bot
-from tradebot.control.client import NoBot, Unanswered
+from tradebot.control.client import NoBot, Refused, Unanswered
 from tradebot.domain.views import OutcomeView
+
+pytestmark = pytest.mark.timeout(240)
 
 SOUND = """
 [reload]
@@ -183,3 +189,103 @@ def test_a_kill_at_any_step_leaves_the_old_generation_or_the_new_one(
             assert bot.end() == -signal.SIGKILL, f"{step}: {bot.text}"
             place.disarm()
     place.check_orders()
+
+
+@pytest.mark.parametrize("carries", [False, True], ids=["edited", "interrupted-rollback"])
+def test_a_kill_at_any_step_of_a_start_leaves_it_to_the_next_one(
+    nursery: Nursery, tmp_path: Path, carries: bool
+) -> None:
+    place = Place(nursery, tmp_path, CALM)
+    steps, todo, number = list[str](), [""], 0
+    while todo:
+        step = todo.pop(0)
+        with place.start() as bot:
+            number, least = place.up(bot), number
+            assert number >= least
+            place.settled()
+            way = Rollback(place, bot) if carries else Edit(place, bot)
+            if carries:
+                place.settled()
+                place.arm("after begin_restore 1")
+                with suppress(NoBot, Unanswered):
+                    way.go()
+            else:
+                bot.send(signal.SIGKILL)
+                way.go()
+            assert bot.end() == -signal.SIGKILL
+            place.forget_steps()
+        place.arm(step)
+        with place.start() as bot:
+            if step:
+                assert bot.end() == -signal.SIGKILL, f"{step}: {bot.text}"
+                place.disarm()
+            else:
+                bot.wait_for("trading is allowed")
+                place.until(lambda: "after prune 1\n" in (tmp_path / "steps").read_text())
+                steps = place.disarm()
+                todo = steps[: steps.index("after prune 1") + 1]
+                bot.send(signal.SIGKILL)
+        with place.start() as bot:
+            number, least = place.up(bot), number
+            assert number >= least, step
+            way.check()
+            if carries:
+                assert place.texts() == way.new, "a rollback that was begun is carried through"
+            bot.send(signal.SIGKILL)
+    assert {"before begin 1", "after commit 1"} <= set(steps)
+    assert not carries or {"before replace 1", "after end_restore 1"} <= set(steps)
+
+
+def kill_at_random(nursery: Nursery, folder: Path, seed: int, seconds: float) -> int:
+    """Kill bots at random moments during random changes for so long; return how many."""
+    chance, end, kills, number = random.Random(seed), time.monotonic() + seconds, 0, 0
+    place = Place(nursery, folder, CALM)
+    while time.monotonic() < end:
+        with place.start() as bot:
+            number, least = place.up(bot), number
+            assert number >= least
+            dies = threading.Timer(chance.uniform(0.0, 0.25), os.kill, (bot.process.pid, signal.SIGKILL))
+            dies.start()
+            with suppress(NoBot, Unanswered, AssertionError):
+                while bot.process.poll() is None:
+                    change_at_random(place, bot, chance)
+            dies.join()
+            assert bot.end() == -signal.SIGKILL
+            kills += 1
+    with place.trading() as bot:
+        bot.wait_for("POSITION_OPENED")
+    place.check_orders()
+    return kills
+
+
+def change_at_random(place: Place, bot: Bot, chance: random.Random) -> None:
+    """Edit, confirm, toggle or roll back."""
+    kind = chance.choice(["edit", "edit", "loosen", "confirm", "toggle", "rollback"])
+    Way.turn += 1
+    if kind in {"edit", "loosen"}:
+        hold_s = 2 if kind == "edit" else chance.uniform(2, 3)
+        place.save(f"# text {Way.turn}\n[exits]\nmax_hold_s = {hold_s}\n", f"# common {Way.turn}\n")
+        place.reload()
+    elif kind == "confirm":
+        place.reload(confirm=True)
+    elif kind == "toggle":
+        on = chance.choice([True, False, None])
+        place.ask(lambda asked: asked.switch("stale_warnings", on))
+    else:
+        number = max(1, place.in_force().number - chance.randint(0, 4))
+        with suppress(Refused):
+            place.ask(lambda asked: asked.rollback(number))
+
+
+def test_kills_at_random_moments_of_random_changes_leave_one_valid_generation(nursery: Nursery, tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")
+    assert kill_at_random(nursery, tmp_path, seed, seconds=10) > 3
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_kills_at_random_moments_for_minutes_leave_one_valid_generation(nursery: Nursery, tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")
+    print(f"{kill_at_random(nursery, tmp_path, seed, seconds=600)} kills")
