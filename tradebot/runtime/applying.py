@@ -44,7 +44,7 @@ PRUNE_EVERY = 100
 KNOWN = 1000
 """So many of the latest generations are looked through for a text that is displaced."""
 
-MOST_BUILDS = 3
+MOST_BUILDS = 5
 """How often the parts of one edit are built, where trading overtakes them."""
 
 P = ParamSpec("P")
