@@ -8,7 +8,7 @@ from tradebot.config.show import effective
 from tradebot.domain.generation import Generation
 from tradebot.ports import Log
 from tradebot.runtime.applying import put_back, shelve, texts
-from tradebot.runtime.generations import EXITS_ONLY, VERDICTS, Choice
+from tradebot.runtime.generations import EXITS_ONLY, VERDICTS, Choice, same_profile
 from tradebot.storage.history import History, HistoryDamaged
 
 
@@ -57,6 +57,8 @@ def begin(choice: Choice, history: History, above: int, now_ms: int, log: Log) -
     generation = goes_on or _begun(choice, history, above, now_ms)
     if choice.restoring:
         _carry_through(history, generation, now_ms, log)
+    else:
+        _give_up_restoring(choice, history, log)
     history.prune(choice.loaded.profile.reload.keep_generations)
     kind = "goes on" if goes_on else "begins"
     text = f"generation {generation.number} {kind}: {choice.loaded.path}"
@@ -104,3 +106,14 @@ def _carry_through(history: History, generation: Generation, now_ms: int, log: L
         log.emit("events", "WARNING", "PROFILE_FILES_RESTORED", f"the files are not restored: {why}")
         shelve(history, generation, now_ms)
     history.end_restore()
+
+
+def _give_up_restoring(choice: Choice, history: History, log: Log) -> None:
+    """Forget an interrupted rollback of this profile whose text is no valid profile any more."""
+    mark = history.restoring()
+    target = None if mark is None else history.generation(mark.number)
+    if mark is None or (target is not None and not same_profile(target, choice.loaded.path)):
+        return
+    history.end_restore()
+    text = f"an interrupted rollback, as generation {mark.number}, is given up: its text is no valid profile any more"
+    log.emit("events", "WARNING", "PROFILE_ROLLBACK_GIVEN_UP", text, number=mark.number)
