@@ -153,11 +153,11 @@ class Watcher:
                     return
 
     def _watched(self) -> None:
-        """Take note that the folders are watched by now, and read what was written before they were."""
+        """Read what was written before the folders were watched; that, too, has to work for the watch to do so."""
+        self._look()
         if self._refused > 1:
             self._log.emit("system", "INFO", "WATCHER_RESTORED", "Edits of the profile are noticed at once again")
         self._refused = self._lost = 0
-        self._look()
 
     def _look(self) -> None:
         """Read the files; give a hint if they are others than what was last told."""
