@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,9 @@ CARELESS = ("ResourceWarning", "was never retrieved", "was never awaited", "Task
 
 PATIENCE_S = 40.0
 """Longest wait for a line or an end: a hang fails the test instead of the suite."""
+
+SOCKETS = shutil.ignore_patterns("*.sock")
+"""For copies of a home: a killed bot leaves the socket of its door, which cannot be copied."""
 
 QUICK = f"""
 extends = "{ROOT}/profiles/demo.toml"

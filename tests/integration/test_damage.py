@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import Bot, session, write_profile
+from tests.integration.processes import SOCKETS, Bot, session, write_profile
 
 CONTRADICT = "the journal and the paper account contradict each other: "
 
@@ -33,7 +33,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(killed: Path, tmp_path: Path) -> Path:
     """Return a copy of what the killed bot left."""
-    shutil.copytree(killed, tmp_path, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(killed, tmp_path, symlinks=True, dirs_exist_ok=True, ignore=SOCKETS)
     return tmp_path
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.integration.processes import PATIENCE_S, Bot, write_profile
+from tests.integration.processes import PATIENCE_S, SOCKETS, Bot, write_profile
 from tradebot.domain import facts as f
 from tradebot.domain.events import FillReported
 from tradebot.domain.ledger import Ledger
@@ -59,7 +59,7 @@ class Books:
 
     def __init__(self, home: Path, scratch: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
-        shutil.copytree(home, scratch)
+        shutil.copytree(home, scratch, ignore=SOCKETS)
         self.state = EngineState(ledger=Ledger(quote="USDT"))
         document = read_checkpoint(scratch / "checkpoint.json")
         assert document is not None
