@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import tomllib
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
 
 from tradebot.config.faults import Fault
 from tradebot.config.positions import Positions, positions
+
+KEPT = 16
+"""How many texts are not parsed again."""
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
@@ -46,8 +50,12 @@ class Read(Struct, frozen=True):
     marks: Positions
 
 
+@lru_cache(maxsize=KEPT)
 def read(path: str, source: bytes) -> Read | Fault:
-    """Return what `source` says, or the fault that makes it unreadable; numbers with a point become Decimal."""
+    """Return what `source` says, or the fault that makes it unreadable; numbers with a point become Decimal.
+
+    The latest texts are kept: most of what an edit reads again is as it was. Nobody changes a `Read`.
+    """
     try:
         text = source.decode()
     except UnicodeDecodeError as error:
