@@ -46,9 +46,9 @@ threshold_bps = 5
 cooldown_s = 0
 debounce_s = 0
 [drop.anchor]
-window_s = 10
+window_s = 2
 window_buckets = 10
-warmup_s = 1
+warmup_s = 0.2
 [budget]
 max_positions = 3
 [exits]

@@ -192,7 +192,9 @@ def break_checkpoints(bot: LiveBot) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("feature", "broken"), [("metrics", break_metrics), ("state_persistence", break_checkpoints)], ids=str
+    ("feature", "broken"),
+    [("metrics", break_metrics), ("state_persistence", break_checkpoints)],
+    ids=["metrics", "checkpoints"],
 )
 def test_a_part_that_fails_again_and_again_is_switched_off_visibly_and_on_again_by_hand(
     tmp_path: Path, feature: str, broken: Callable[[LiveBot], Path]
