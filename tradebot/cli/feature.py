@@ -1,12 +1,13 @@
-"""What does `tradebot feature` do? Show the toggles of the running bot, or set one over its profile."""
+"""What does `tradebot feature` do? Show the toggles of the running bot, or set one over the profile."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from tradebot.cli.finding import add_bot_arguments, ask, running_bot
-from tradebot.cli.outcome import tell
 from tradebot.cli.status import set_by
+from tradebot.cli.without_bot import ask_or_do
 from tradebot.domain.views import SwitchView
 
 SETS: dict[str, bool | None] = {"on": True, "off": False, "clear": None}
@@ -30,14 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the toggles, or set one. Raises as the client does."""
-    home = running_bot(args)
     if args.action == "list":
-        for line in lines(ask(home, lambda bot: bot.features())):
+        for line in lines(ask(running_bot(args), lambda bot: bot.features())):
             print(line)
         return 0
     feature: str = args.feature
     on = SETS[args.action]
-    return tell(ask(home, lambda bot: bot.switch(feature, on)))
+
+    def offline(home: Path, by: str, now_ms: int) -> list[str]:
+        from tradebot.runtime.offline import switch
+
+        return switch(home, feature, on, by, now_ms)
+
+    return ask_or_do(args, lambda bot: bot.switch(feature, on), offline)
 
 
 def lines(features: tuple[SwitchView, ...]) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from tradebot.cli.finding import add_bot_arguments, ask, running_bot
 from tradebot.cli.outcome import tell
+from tradebot.cli.without_bot import ask_or_do
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +35,13 @@ def run(args: argparse.Namespace) -> int:
 def rollback(args: argparse.Namespace) -> int:
     """Ask for a generation, files and all, and print what became of it."""
     number: int | None = args.generation
-    return tell(ask(running_bot(args), lambda bot: bot.rollback(number)))
+
+    def offline(home: Path, by: str, now_ms: int) -> list[str]:
+        from tradebot.runtime.offline import rollback as in_home
+
+        return in_home(home, number, by, now_ms)
+
+    return ask_or_do(args, lambda bot: bot.rollback(number), offline)
 
 
 def generation(word: str) -> int:

@@ -1,0 +1,109 @@
+"""Can a toggle be set and a generation brought back while no bot runs, and does the next start go on with it?"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import Bot, records, write_profile
+from tradebot.cli.main import main
+from tradebot.storage.history import History
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the home of a bot that ran once and has ended; the folder is the present one."""
+    write_profile(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with Bot(tmp_path) as bot:
+        bot.wait_for("BOT_STARTED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0
+    (home,) = (tmp_path / "state").iterdir()
+    return home
+
+
+def history_of(home: Path) -> History:
+    history = History.read_only(home / "profiles.sqlite")
+    assert history is not None
+    return history
+
+
+def test_a_toggle_set_without_a_bot_is_a_generation_that_the_next_start_goes_on_with(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["feature", "off", "control_door"]) == 0
+    out = capsys.readouterr().out
+    assert "generation 1 → 2" in out
+    assert "no bot runs: in force from the next start" in out
+    with Bot(tmp_path) as bot:
+        bot.wait_for("BOT_STARTED")
+        assert not (home / "control.sock").exists()
+        assert main(["feature", "clear", "control_door"]) == 1
+        assert "its control door answers nobody" in capsys.readouterr().err
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0
+    begun = [one for one in records(tmp_path, "events") if one["event_type"] == "PROFILE_IN_FORCE"]
+    assert (begun[-1]["number"], begun[-1]["overrides"][0].partition(" (")[0]) == (2, "control_door off")
+    assert main(["feature", "clear", "control_door"]) == 0
+    history = history_of(home)
+    assert history.switches() == ()
+    force = history.in_force()
+    assert force is not None
+    assert (force.number, force.state, force.cause) == (3, "good", "feature")
+
+
+def test_the_same_toggle_again_changes_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["feature", "off", "buying"]) == 0
+    assert main(["feature", "off", "buying"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("unchanged")
+    assert [one.number for one in history_of(home).generations(10)] == [2, 1]
+
+
+def test_a_rollback_without_a_bot_restores_the_files_byte_for_byte(home: Path, tmp_path: Path) -> None:
+    profile = next(tmp_path.glob("*.toml"))
+    first = profile.read_bytes()
+    profile.write_bytes(first + b"# tightened\n[intents]\nmax_age_s = 99\n")
+    with Bot(tmp_path) as bot:
+        bot.wait_for("BOT_STARTED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0
+    assert main(["rollback", "1"]) == 0
+    assert profile.read_bytes() == first
+    force = history_of(home).in_force()
+    assert force is not None
+    assert (force.number, force.cause, force.state) == (3, "rollback", "good")
+    assert history_of(home).restoring() is None
+    with Bot(tmp_path) as bot:
+        bot.wait_for("BOT_STARTED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0
+    begun = [one for one in records(tmp_path, "events") if one["event_type"] == "PROFILE_IN_FORCE"]
+    assert begun[-1]["number"] == 3
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["rollback", "99"], "there is no generation 99 to go back to"),
+        (["rollback", "1"], "generation 1 is in force"),
+        (["feature", "off", "byuing"], "there is no toggle 'byuing'; there are buying"),
+    ],
+)
+@pytest.mark.usefixtures("home")
+def test_what_cannot_be_done_is_refused_with_its_reason(
+    typed: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(typed) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_where_nothing_ran_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["feature", "off", "buying", "--home", "state/none"]) == 1
+    assert "no bot" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
