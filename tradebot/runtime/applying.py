@@ -159,30 +159,33 @@ class Applying:
 
     async def _begin(self, target: Target, changes: Sequence[Change]) -> Generation:
         """Write the new generation down, and before a rollback what its files displace. Raises StorageFailed."""
-        history = self._run.opened.history
-        force = self.force.generation
-        number = await in_history(history.next_number, force.number)
-        generation = Generation(
-            number=number,
-            at_ms=self._run.clock.now_ms(),
-            cause=target.cause,
-            who=target.who,
-            path=target.loaded.path,
-            digest=target.loaded.digest,
-            files=texts(target.loaded),
-            effective=effective(target.loaded),
-            changes=tuple(line.strip() for line in change_lines(changes, {})),
-            switches=target.switches,
-            previous=force.number,
-            reason=target.reason,
-            pinned=target.pinned,
-        )
-        await in_history(history.begin, generation)
-        if target.restore:
-            displaced = on_disk(generation.files)
-            await in_history(keep_displaced, history, generation, displaced)
-            await in_history(history.begin_restore, number, displaced)
-        return generation
+        history, force = self._run.opened.history, self.force.generation
+        at_ms = self._run.clock.now_ms()
+
+        def write() -> Generation:
+            generation = Generation(
+                number=history.next_number(force.number),
+                at_ms=at_ms,
+                cause=target.cause,
+                who=target.who,
+                path=target.loaded.path,
+                digest=target.loaded.digest,
+                files=texts(target.loaded),
+                effective=effective(target.loaded),
+                changes=tuple(line.strip() for line in change_lines(changes, {})),
+                switches=target.switches,
+                previous=force.number,
+                reason=target.reason,
+                pinned=target.pinned,
+            )
+            history.begin(generation)
+            if target.restore:
+                displaced = on_disk(generation.files)
+                keep_displaced(history, generation, displaced)
+                history.begin_restore(generation.number, displaced)
+            return generation
+
+        return await in_history(write)
 
     async def _swap(
         self, transaction: Transaction, number: int, old: Profile, new: Profile
