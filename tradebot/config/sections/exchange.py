@@ -1,0 +1,46 @@
+"""How is an exchange spoken to? Asked by the venue and the feed that go through ccxt."""
+
+from tradebot.config.base import Seconds, Table, setting
+
+
+class Exchange(Table):
+    """The exchange of `feed.kind = "ccxt"` and `venue.kind = "ccxt"`; its keys come from the environment only.
+
+    `TRADEBOT_API_KEY`, `TRADEBOT_API_SECRET` and, where the exchange wants one, `TRADEBOT_API_PASSWORD`, or the same
+    with `_FILE` behind, naming a file that holds it.
+    """
+
+    name: str = setting("binance", reload="restart", pattern=r"^[a-z0-9]{2,30}$", form="ccxt's id of it, like binance")
+    """Which exchange, by ccxt's id."""
+
+    base_url: str = setting(
+        "", reload="restart", pattern=r"^(https?://[^\s/]+)?$", form="an address like http://127.0.0.1:8080, or none"
+    )
+    """Speak to this address instead of the exchange's own (a sandbox); nothing then reaches any other."""
+
+    recv_window_ms: int = setting(5_000, reload="restart", ge=100, le=60_000)
+    """Age from which the exchange refuses a request: it bounds how late a lost order can still become one."""
+
+    request_timeout_s: Seconds = setting(10.0, reload="restart", gt=0, le=120)
+    """How long an answer is awaited; without one the outcome is unknown, and is asked for."""
+
+    not_found_after_s: Seconds = setting(20.0, reload="restart", ge=0, le=600)
+    """Beyond `recv_window_ms`: how long after sending "no such order" is not believed yet."""
+
+    not_found_misses: int = setting(2, reload="restart", ge=1, le=100)
+    """So many queries in a row must miss an order before it is held to be absent."""
+
+    poll_interval_s: Seconds = setting(2.0, reload="restart", ge=0.1, le=600)
+    """How often own open orders are asked for where the exchange tells nothing of them by itself."""
+
+    reconcile_interval_s: Seconds = setting(60.0, reload="restart", ge=1, le=86_400)
+    """How often open orders and trades are compared over REST, besides after every reconnect."""
+
+    keep_alive_s: Seconds = setting(10.0, reload="restart", ge=0.1, le=120)
+    """A socket silent for so long is asked for a sign of life; without one it is opened anew."""
+
+    clock_interval_s: Seconds = setting(60.0, reload="restart", ge=1, le=86_400)
+    """How often the difference to the exchange's clock is measured."""
+
+    max_clock_offset_ms: int = setting(1_000, reload="restart", ge=1, le=60_000)
+    """Difference to the exchange's clock from which a start is refused and a run warns."""
