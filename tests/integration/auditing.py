@@ -35,6 +35,9 @@ CANCELS = {"wait", "exit", "shutdown", "stale", "paused", "leaving"}
 SLACK_MS = 2_000
 """How late a machine that is busy with other things may find that an order's wait is over."""
 
+TURN_MS = 100
+"""Longest time between the moment a new generation's event has and the end of its swap: other threads log meanwhile."""
+
 
 def journal(home: Path) -> Lines:
     """Return (seq, time in ms, fact) of everything; a hole or a damage raises."""
@@ -158,9 +161,9 @@ def audit_logs(lines: Lines, session: Path) -> int:
             assert number in ({own} if own is not None else {before}), record
         elif not _of_an_order(record):
             at_ms = _ms(record["time"])
-            first = max(0, bisect_right(times, at_ms - 1) - 1)
-            possible = set(numbers[first : bisect_right(times, at_ms)]) or {0}
-            assert number in possible | ({0} if at_ms <= times[0] else set()), (record, possible)
+            first = max(0, bisect_right(times, at_ms - TURN_MS) - 1)
+            possible = set(numbers[first : bisect_right(times, at_ms + TURN_MS)]) or {0}
+            assert number in possible | ({0} if at_ms <= times[0] + TURN_MS else set()), (record, possible)
     return count
 
 
