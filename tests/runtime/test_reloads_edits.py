@@ -264,6 +264,7 @@ async def test_a_text_that_never_comes_to_rest_is_given_up(tmp_path: Path, monke
     path = write_profile(tmp_path, "[exits]\nstop_loss_bps = 30\n[features]\nwatcher = false\n")
     async with running(path) as bot:
         over = threading.Event()
+        bot.write('extends = "ground.toml"\n# 0')
 
         def write_on() -> None:
             number = 0
