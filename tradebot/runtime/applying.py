@@ -197,7 +197,7 @@ class Applying:
         """
         engine, builds = self._run.engine, 1
         while True:
-            planned = plan(engine.desk, new, transaction.instruments)
+            planned = plan(engine.desk, new, transaction.instruments, self._run.clock.now_ms())
             before = tuple(symbol.instrument for symbol in engine.symbols.values())
             self.torn = True
             try:
