@@ -28,12 +28,13 @@ def run(args: argparse.Namespace) -> int:
 def generated() -> dict[Path, str]:
     """Return the text of every file that is generated from the models, by its path in the project."""
     from tradebot.config.reference import reference
-    from tradebot.config.schema import schema_text
+    from tradebot.config.schema import faults_schema_text, schema_text
     from tradebot.config.template import template
     from tradebot.control.openapi import document_text
 
     return {
         Path("schemas/profile.schema.json"): schema_text(),
+        Path("schemas/faults.schema.json"): faults_schema_text(),
         Path("schemas/control.openapi.json"): document_text(),
         Path("docs/profile.md"): reference(),
         Path("profiles/base.toml"): template(),

@@ -8,6 +8,7 @@ from typing import Any
 
 from tradebot.config.base import Table
 from tradebot.config.catalogue import Setting, settings_of
+from tradebot.config.faults_file import FaultsFile
 from tradebot.config.profile import Profile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -27,6 +28,13 @@ def schema_text() -> str:
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def faults_schema_text() -> str:
+    """Return the JSON Schema of a faults file as it is kept in `schemas/faults.schema.json`."""
+    tables: dict[str, Any] = {}
+    properties = _properties(FaultsFile, tables)
+    return json.dumps(_document("tradebot sandbox faults", properties, tables), indent=2, ensure_ascii=False) + "\n"
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a profile; `x-unit`, `x-reload` and `x-looser` say what it cannot.
 
@@ -40,9 +48,13 @@ def schema() -> dict[str, Any]:
         }
     }
     properties.update(_properties(Profile, tables))
+    return _document("tradebot profile", properties, tables)
+
+
+def _document(title: str, properties: dict[str, Any], tables: dict[str, Any]) -> dict[str, Any]:
     return {
         "$schema": DIALECT,
-        "title": "tradebot profile",
+        "title": title,
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
