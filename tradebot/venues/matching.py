@@ -280,9 +280,15 @@ class Matching:
             worth = amount if order.side is Side.SELL else order.price * amount
             keep = min(self._held_back(order, order.amount - order.filled), order.locked - worth)
             released, order.locked = order.locked - keep, keep
+        received = instrument.base if order.side is Side.BUY else instrument.quote
+        if fee_asset not in {received, instrument.quote}:  # paid from what the account holds beside the trade
+            account.move(fee_asset, free=-fee)
+            fee_inside = ZERO
+        else:
+            fee_inside = fee
         if order.side is Side.SELL:
             account.move(instrument.base, free=released - amount, locked=-released)
-            account.move(instrument.quote, free=cost - fee)
+            account.move(instrument.quote, free=cost - fee_inside)
         elif fee_asset == instrument.quote:
             # rounded up, a fee could be a last digit more than an account that spends everything has left
             fee = min(fee, account.free(instrument.quote) + released - cost)
@@ -290,7 +296,7 @@ class Matching:
             account.move(instrument.base, free=amount)
         else:
             account.move(instrument.quote, free=released - cost, locked=-released)
-            account.move(instrument.base, free=amount - fee)
+            account.move(instrument.base, free=amount - fee_inside)
         trade_id = str(account.next_trade)
         fill = FillReported(order.client_id, order.symbol, trade_id, price, amount, fee, fee_asset, maker, now_ms)
         account.book(fill)
