@@ -49,7 +49,7 @@ class Outlet:
             case "delay":
                 self._send(text, step.delay_ms or EVENT_DELAY_MS)
             case "unknown_event":
-                self._send(_like(text, {"e": "somethingNew", "E": self._controls.market.now_ms(), **UNKNOWN_FIELDS}))
+                self._send(_like(text, {"e": "somethingNew", "E": self._controls.clock.now_ms(), **UNKNOWN_FIELDS}))
                 self._send(text)
             case "unknown_fields":
                 self._send(_with_unknown_fields(text))

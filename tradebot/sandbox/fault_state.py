@@ -17,6 +17,7 @@ import msgspec
 from tradebot.config.faults_file import Step
 from tradebot.sandbox.faults import Occasion
 from tradebot.sandbox.sockets import Gate, Room, Sockets
+from tradebot.sandbox.wire_errors import ApiError
 
 FREEZE_MS: Final = 5_000
 BAN_S: Final = 120
@@ -26,23 +27,29 @@ LONGEST_BAN_S: Final = 259_200
 MOST_LATE: Final = 1_000
 """How many requests may be on their way late at a time."""
 
-Status = Literal["TRADING", "BREAK", "DELISTED"]
-
 
 class Market(Protocol):
-    """What the exchange lets be done to its symbols, its clock and its users' streams."""
+    """What the exchange lets be done to its symbols."""
 
-    def set_status(self, symbol_id: str, status: Status) -> None:
-        """Change whether a symbol (BTCUSDT) is traded. Raises KeyError where there is none."""
+    def set_status(self, symbol: str, status: str) -> None:
+        """Trade a symbol or do not: TRADING, HALT or BREAK. Raises ApiError where nobody knows it."""
         ...
 
-    def set_skew(self, skew_ms: int) -> None:
-        """Put the exchange's clock so far ahead of the true time."""
+    def delist(self, symbol: str, now_ms: int) -> None:
+        """Take a symbol off the exchange. Raises ApiError where nobody knows it."""
         ...
+
+
+class SkewedClock:
+    """The exchange's clock: the true time in ms UTC, and how far it is put ahead of it."""
+
+    def __init__(self, true_ms: Callable[[], int], skew_ms: int = 0) -> None:
+        self._true_ms = true_ms
+        self.skew_ms = skew_ms
 
     def now_ms(self) -> int:
         """Return the exchange's time."""
-        ...
+        return self._true_ms() + self.skew_ms
 
 
 class Ban:
@@ -72,8 +79,9 @@ class Ban:
 class Controls:
     """Everything that can be done to the running exchange, by a step or by an operator."""
 
-    def __init__(self, market: Market, sockets: Sockets, gate: Gate) -> None:
+    def __init__(self, market: Market, clock: SkewedClock, sockets: Sockets, gate: Gate) -> None:
         self.market = market
+        self.clock = clock
         self.sockets = sockets
         self.gate = gate
         self.ban = Ban()
@@ -83,20 +91,27 @@ class Controls:
     def apply(self, step: Step, occasion: Occasion) -> None:
         """Do a step that concerns the exchange as a whole; any other step does nothing here."""
         match step.action:
-            case "halt":
-                self.market.set_status(occasion.symbol, "BREAK")
-            case "resume":
-                self.market.set_status(occasion.symbol, "TRADING")
-            case "delist":
-                self.market.set_status(occasion.symbol, "DELISTED")
+            case "halt" | "resume" | "delist":
+                self.trade(occasion.symbol, step.action)
             case "skew":
-                self.market.set_skew(step.skew_ms)
+                self.clock.skew_ms = step.skew_ms
             case "freeze":
                 self.freeze(step.for_ms or FREEZE_MS, step.how)
             case "terminate":
                 self.terminate()
             case "shutdown_notice":
                 self.announce_shutdown()
+
+    def trade(self, symbol: str, how: Literal["halt", "resume", "delist"]) -> bool:
+        """Pause a symbol's trading, let it go on, or take it off the exchange; return whether it is known."""
+        try:
+            if how == "delist":
+                self.market.delist(symbol, self.clock.now_ms())
+            else:
+                self.market.set_status(symbol, "BREAK" if how == "halt" else "TRADING")
+        except ApiError:
+            return False
+        return True
 
     def freeze(self, for_ms: int, how: Literal["silent", "stopped"] = "silent") -> None:
         """Answer nobody for so long; `stopped` stops the process itself, and a child lets it go on."""
@@ -137,7 +152,7 @@ class Controls:
 
     def announce_shutdown(self) -> int:
         """Tell every socket that the server will be shut down; return how many."""
-        event = {"e": "serverShutdown", "E": self.market.now_ms()}
+        event = {"e": "serverShutdown", "E": self.clock.now_ms()}
         text = msgspec.json.encode(event).decode()
         wrapped = msgspec.json.encode({"event": event}).decode()
         for each in self.sockets.of():
