@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.processes import Bot, records, write_profile
 from tradebot.cli.main import main
+from tradebot.domain.generation import Verdict
 from tradebot.storage.history import History
 
 
@@ -84,10 +85,56 @@ def test_a_rollback_without_a_bot_restores_the_files_byte_for_byte(home: Path, t
     assert begun[-1]["number"] == 3
 
 
+def test_a_rollback_without_a_bot_keeps_the_text_it_writes_over(home: Path, tmp_path: Path) -> None:
+    profile = next(tmp_path.glob("*.toml"))
+    first = profile.read_bytes()
+    assert main(["feature", "off", "buying"]) == 0
+    profile.write_text("half a night's work, not [valid")
+    assert main(["rollback"]) == 0
+    assert profile.read_bytes() == first
+    (kept,) = history_of(home).verdicts(10)
+    assert (kept.kind, kept.files[-1].source) == ("rejected", b"half a night's work, not [valid")
+    assert kept.reason == "displaced by the rollback to generation 1"
+
+
+def test_a_rollback_without_a_bot_passes_over_what_did_harm(home: Path) -> None:
+    for typed in (["feature", "off", "buying"], ["feature", "off", "exits"]):
+        assert main(typed) == 0
+    history = History.open(home / "profiles.sqlite", 1)
+    history.condemn(2, 1, "errors", "guard")
+    history.close()
+    assert main(["rollback"]) == 0
+    assert history_of(home).generations(1)[0].reason == "to generation 1"
+
+
+def test_a_rollback_without_a_bot_writes_no_file_from_another_folder(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["feature", "off", "buying"]) == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    for _ in range(2):
+        assert main(["rollback", "1", "--home", str(home)]) == 1
+        assert "type it in the folder the bot runs in" in capsys.readouterr().err
+        write_profile(elsewhere)  # another bot's profile of the same name
+    assert history_of(home).generations(1)[0].number == 2
+
+
+def test_a_toggle_without_a_bot_forgives_no_text(home: Path) -> None:
+    history = History.open(home / "profiles.sqlite", 1)
+    force = history.in_force()
+    assert force is not None
+    history.judge(Verdict(force.digest, "condemned", 1, "guard", force.files, reason="it crashed"))
+    assert main(["feature", "off", "buying"]) == 0
+    assert history.verdict(force.digest) is not None
+    history.close()
+
+
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        (["rollback", "99"], "there is no generation 99 to go back to"),
+        (["rollback", "99"], "there is no generation 99; `tradebot profile history`"),
         (["rollback", "1"], "generation 1 is in force"),
         (["feature", "off", "byuing"], "there is no toggle 'byuing'; there are buying"),
     ],

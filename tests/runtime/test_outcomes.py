@@ -32,7 +32,6 @@ def test_an_applied_edit_names_its_changes_when_they_take_effect_and_what_follow
         changes=(DROP, STOP, METRICS),
         effects={DROP.key: "from the next decision", METRICS.key: "started, 0.20 s"},
         plan=("SOL/USDT would exit now at 141.20 (−3.6 %), stop_loss",),
-        touched_orders=(),
         took_ms=14.2,
         notes=("on probation for 10 min: errors ≤ 5 a minute · `tradebot rollback` undoes it",),
     )
@@ -52,7 +51,7 @@ def test_an_applied_edit_names_its_changes_when_they_take_effect_and_what_follow
 def test_who_asked_is_named_where_it_was_no_edit() -> None:
     outcome = Applied(
         generation=4, path=P, who="ana", previous=3, cause="rollback", changes=(), effects={}, plan=(),
-        touched_orders=(), took_ms=1.0,
+        took_ms=1.0,
     )  # fmt: skip
     assert outcome.lines() == ["generation 3 → 4 · profiles/prod.toml · text only · applied in 1 ms · rollback by ana"]
 

@@ -105,7 +105,7 @@ class PositionMoves(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What follows from a new generation. `touched_orders` are the client ids that the swap itself changes: none.
+    """What follows from a new generation; the swap itself changes no order.
 
     `intents` and `positions` hold only those for which something changes. `anew` are the symbols whose price window
     begins anew, not bought until `warm_ms` after their first price.
@@ -120,7 +120,6 @@ class Plan(Struct, frozen=True):
     returning: tuple[str, ...]
     anew: tuple[str, ...]
     warm_ms: int
-    touched_orders: tuple[str, ...] = ()
 
     @property
     def exiting(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from tradebot.domain.generation import Cause, Generation, ProfileText, Switch, V
 from tradebot.domain.market import Instrument
 from tradebot.engine.plan import Plan, plan
 from tradebot.runtime.component import in_thread
-from tradebot.runtime.generations import EXITS_ONLY
+from tradebot.runtime.generations import lasting
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Rejected, RolledBack, change_lines
 from tradebot.runtime.swapping import CannotBuild, Swappable
 from tradebot.runtime.transaction import FlipFailed, SwapFailed, Transaction
@@ -132,7 +132,7 @@ class Applying:
                 run.opened.history.commit,
                 generation.number,
                 run.clock.now_ms(),
-                switches=tuple(one for one in target.switches if one.who != EXITS_ONLY),
+                switches=lasting(target.switches),
                 settle=target.settle,
             )
         except StorageFailed as error:
@@ -149,7 +149,6 @@ class Applying:
             changes=changes,
             effects=effects,
             plan=tuple(planned.lines()),
-            touched_orders=planned.touched_orders,
             took_ms=took_ms,
             restored=target.restore and not kept,
             notes=_restore_words(generation, kept) if target.restore else (),
@@ -159,33 +158,10 @@ class Applying:
 
     async def _begin(self, target: Target, changes: Sequence[Change]) -> Generation:
         """Write the new generation down, and before a rollback what its files displace. Raises StorageFailed."""
-        history, force = self._run.opened.history, self.force.generation
-        at_ms = self._run.clock.now_ms()
-
-        def write() -> Generation:
-            generation = Generation(
-                number=history.next_number(force.number),
-                at_ms=at_ms,
-                cause=target.cause,
-                who=target.who,
-                path=target.loaded.path,
-                digest=target.loaded.digest,
-                files=texts(target.loaded),
-                effective=effective(target.loaded),
-                changes=tuple(line.strip() for line in change_lines(changes, {})),
-                switches=target.switches,
-                previous=force.number,
-                reason=target.reason,
-                pinned=target.pinned,
-            )
-            history.begin(generation)
-            if target.restore:
-                displaced = on_disk(generation.files)
-                keep_displaced(history, generation, displaced)
-                history.begin_restore(generation.number, displaced)
-            return generation
-
-        return await in_history(write)
+        now_ms = self._run.clock.now_ms()
+        return await in_history(
+            write_down, self._run.opened.history, target, changes, self.force.generation.number, now_ms
+        )
 
     async def _swap(
         self, transaction: Transaction, number: int, old: Profile, new: Profile
@@ -316,7 +292,35 @@ def texts(loaded: Loaded) -> tuple[ProfileText, ...]:
     return tuple(ProfileText(one.path, one.source) for one in loaded.files)
 
 
-def on_disk(files: Sequence[ProfileText]) -> tuple[ProfileText, ...]:
+def write_down(history: History, target: Target, changes: Sequence[Change], previous: int, now_ms: int) -> Generation:
+    """Begin the generation of `target` in the history, and before a rollback keep what its files displace.
+
+    Raises StorageFailed.
+    """
+    generation = Generation(
+        number=history.next_number(previous),
+        at_ms=now_ms,
+        cause=target.cause,
+        who=target.who,
+        path=target.loaded.path,
+        digest=target.loaded.digest,
+        files=texts(target.loaded),
+        effective=effective(target.loaded),
+        changes=tuple(line.strip() for line in change_lines(changes, {})),
+        switches=target.switches,
+        previous=previous,
+        reason=target.reason,
+        pinned=target.pinned,
+    )
+    history.begin(generation)
+    if target.restore:
+        displaced = _on_disk(generation.files)
+        _keep_displaced(history, generation, displaced)
+        history.begin_restore(generation.number, displaced)
+    return generation
+
+
+def _on_disk(files: Sequence[ProfileText]) -> tuple[ProfileText, ...]:
     """Return what stands on the disk where `files` would be written; what is not there is left out."""
     found = []
     for one in files:
@@ -327,7 +331,7 @@ def on_disk(files: Sequence[ProfileText]) -> tuple[ProfileText, ...]:
     return tuple(found)
 
 
-def keep_displaced(history: History, generation: Generation, displaced: Sequence[ProfileText]) -> None:
+def _keep_displaced(history: History, generation: Generation, displaced: Sequence[ProfileText]) -> None:
     """Keep the texts that a rollback writes over, where no generation and no verdict has them: a text with faults."""
     if displaced == generation.files or not displaced:
         return

@@ -8,7 +8,7 @@ from tradebot.config.show import effective
 from tradebot.domain.generation import Generation
 from tradebot.ports import Log
 from tradebot.runtime.applying import put_back, shelve, texts
-from tradebot.runtime.generations import EXITS_ONLY, VERDICTS, Choice, same_profile
+from tradebot.runtime.generations import VERDICTS, Choice, lasting, same_profile
 from tradebot.storage.history import History, HistoryDamaged
 
 
@@ -91,9 +91,8 @@ def _begun(choice: Choice, history: History, above: int, now_ms: int) -> Generat
         reason=choice.note,
     )
     history.begin(generation)
-    lasting = tuple(one for one in choice.switches if one.who != EXITS_ONLY)
     settle = choice.loaded.digest if choice.restoring else None
-    history.commit(generation.number, now_ms, switches=lasting, settle=settle)
+    history.commit(generation.number, now_ms, switches=lasting(choice.switches), settle=settle)
     return generation
 
 

@@ -15,7 +15,7 @@ from tradebot.domain.generation import Verdict
 from tradebot.engine.plan import plan
 from tradebot.runtime.applying import Applying, Target, in_history, texts
 from tradebot.runtime.component import in_thread
-from tradebot.runtime.generations import EXITS_ONLY, toggles
+from tradebot.runtime.generations import lasting, toggles
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Pending, Refused, Rejected, Unchanged
 from tradebot.runtime.policy import reason_to_wait
 from tradebot.runtime.request import Request
@@ -51,7 +51,7 @@ class Edits:
 
         A text that was judged is not judged again for a late notice of the same write: one edit has one outcome.
         """
-        switches = tuple(one for one in self._applying.force.generation.switches if one.who != EXITS_ONLY)
+        switches = lasting(self._applying.force.generation.switches)
         loaded = await self._read(toggles(switches))
         judged = (self.files, self.mark, self._applying.force.generation.number)
         if judged == self._judged and request.by_itself:

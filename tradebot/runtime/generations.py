@@ -85,6 +85,11 @@ def toggles(switches: tuple[Switch, ...]) -> dict[str, bool]:
     return {one.feature: one.on for one in switches}
 
 
+def lasting(switches: tuple[Switch, ...]) -> tuple[Switch, ...]:
+    """Return the toggles without the one that a start on a faulty profile set."""
+    return tuple(one for one in switches if one.who != EXITS_ONLY)
+
+
 def same_profile(generation: Generation, path: str) -> bool:
     """Whether a generation is one of the profile at `path`."""
     return os.path.abspath(generation.path) == os.path.abspath(path)

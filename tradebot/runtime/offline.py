@@ -13,12 +13,12 @@ from pathlib import Path
 
 from tradebot.config.diff import diff
 from tradebot.config.loader import Loaded, load_profile
-from tradebot.config.show import effective
-from tradebot.domain.generation import Cause, Generation, Switch
+from tradebot.domain.generation import Generation, Switch
 from tradebot.ports import NotNow
-from tradebot.runtime.applying import on_disk, put_back, texts
-from tradebot.runtime.generations import EXITS_ONLY, stored, toggles
+from tradebot.runtime.applying import Target, put_back, write_down
+from tradebot.runtime.generations import lasting, stored, toggles
 from tradebot.runtime.outcomes import change_lines
+from tradebot.runtime.returning import wanted_generation
 from tradebot.storage.history import History
 from tradebot.storage.home import Home
 from tradebot.storage.restore import writable
@@ -33,7 +33,7 @@ def switch(home: Path, feature: str, on: bool | None, who: str, now_ms: int) -> 
     Raises NotNow where nothing has run there yet, CannotStart where a bot runs, ProfileInvalid, StorageFailed.
     """
     with _held(home) as (history, force):
-        others = tuple(one for one in force.switches if one.feature != feature and one.who != EXITS_ONLY)
+        others = tuple(one for one in lasting(force.switches) if one.feature != feature)
         plain = _load(force, others)
         known = type(plain.profile.features).model_fields
         if feature not in known:
@@ -43,7 +43,7 @@ def switch(home: Path, feature: str, on: bool | None, who: str, now_ms: int) -> 
         loaded = _load(force, switches)
         if toggles(switches) == toggles(force.switches):
             return [f"unchanged · {force.path} · generation {force.number}"]
-        return _write(history, force, loaded, switches, "feature", who, now_ms)
+        return _write(history, force, Target(loaded, "feature", who, switches, pinned=force.pinned), now_ms)
 
 
 def rollback(home: Path, number: int | None, who: str, now_ms: int) -> list[str]:
@@ -52,22 +52,19 @@ def rollback(home: Path, number: int | None, who: str, now_ms: int) -> list[str]
     Raises NotNow where there is no such generation or its files cannot be written, and as `switch`.
     """
     with _held(home) as (history, force):
-        wanted = force.previous if number is None else number
-        target = history.generation(wanted) if wanted else None
-        if target is None or target.state in {"preparing", "failed"} or not target.files:
-            raise NotNow(f"there is no generation {wanted} to go back to: `tradebot profile history` lists them")
-        if target.number == force.number:
-            raise NotNow(f"generation {target.number} is in force")
-        if why := writable(target.files):
+        _in_the_bots_folder(force, home)
+        found = wanted_generation(history, force, force.path, number)
+        if why := writable(found.files):
             raise NotNow(f"the files cannot be written: {why}")
-        same = target.digest == force.digest
-        switches = tuple(one for one in (target if same else force).switches if one.who != EXITS_ONLY)
-        loaded = _load(target, switches)
-        lines = _write(history, force, loaded, switches, "rollback", who, now_ms)
-        if why := put_back(target.files):
+        switches = lasting(found.switches if found.digest == force.digest else force.switches)
+        loaded = _load(found, switches)
+        reason = f"to generation {found.number}"
+        target = Target(loaded, "rollback", who, switches, loaded.digest, restore=True, reason=reason)
+        lines = _write(history, force, target, now_ms)
+        if why := put_back(found.files):
             return [*lines, f"the files are not restored ({why}): the next start carries it through"]
         history.end_restore()
-        return [*lines, f"files restored byte for byte: {', '.join(one.path for one in target.files)}"]
+        return [*lines, f"files restored byte for byte: {', '.join(one.path for one in found.files)}"]
 
 
 @contextmanager
@@ -89,39 +86,26 @@ def _held(home: Path) -> Iterator[tuple[History, Generation]]:
         held.close()
 
 
+def _in_the_bots_folder(force: Generation, home: Path) -> None:
+    """Raise NotNow where a relative path leads, from here, to another folder than the bot's: no file is put there."""
+    if os.path.isabs(force.path):
+        return
+    bot = _load(force, force.switches).profile.bot
+    same = Path(bot.state_dir, bot.instance).resolve() == home.resolve()
+    if not same or (os.path.isabs(bot.state_dir) and not os.path.lexists(force.path)):
+        raise NotNow(f"{force.path} is not the bot's as seen from {os.getcwd()}: type it in the folder the bot runs in")
+
+
 def _load(generation: Generation, switches: tuple[Switch, ...], environ: Mapping[str, str] = os.environ) -> Loaded:
     return load_profile(generation.path, environ, switches=toggles(switches), stored=stored(generation))
 
 
-def _write(
-    history: History,
-    force: Generation,
-    loaded: Loaded,
-    switches: tuple[Switch, ...],
-    cause: Cause,
-    who: str,
-    now_ms: int,
-) -> list[str]:
+def _write(history: History, force: Generation, target: Target, now_ms: int) -> list[str]:
     """Write the new generation down and into force; return what was done."""
-    changes = diff(_load(force, force.switches), loaded)
-    generation = Generation(
-        number=history.next_number(force.number),
-        at_ms=now_ms,
-        cause=cause,
-        who=who,
-        path=loaded.path,
-        digest=loaded.digest,
-        files=texts(loaded),
-        effective=effective(loaded),
-        changes=tuple(line.strip() for line in change_lines(changes, {})),
-        switches=switches,
-        previous=force.number,
-    )
-    history.begin(generation)
-    if cause == "rollback":
-        history.begin_restore(generation.number, on_disk(generation.files))
-    history.commit(generation.number, now_ms, switches=switches, settle=generation.digest)
-    if cause == "rollback" or force.state == "good":
-        history.passed(generation.number, now_ms)
-    head = f"generation {force.number} → {generation.number} · {loaded.path} · {cause} by {who}"
+    changes = diff(_load(force, force.switches), target.loaded)
+    number = write_down(history, target, changes, force.number, now_ms).number
+    history.commit(number, now_ms, switches=lasting(target.switches), settle=target.settle)
+    if target.restore or force.state == "good":
+        history.passed(number, now_ms)
+    head = f"generation {force.number} → {number} · {target.loaded.path} · {target.cause} by {target.who}"
     return [f"{head} · no bot runs: in force from the next start", *change_lines(changes, {})]

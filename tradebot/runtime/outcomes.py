@@ -57,7 +57,6 @@ class Applied(Outcome, frozen=True, kw_only=True):
     changes: tuple[Change, ...]
     effects: dict[str, str]
     plan: tuple[str, ...]
-    touched_orders: tuple[str, ...]
     took_ms: float
     restored: bool = False
     notes: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from tradebot.domain.generation import Generation, Switch
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import Applying, Target, in_history
 from tradebot.runtime.component import in_thread
-from tradebot.runtime.generations import EXITS_ONLY, same_profile, stored, toggles
+from tradebot.runtime.generations import lasting, same_profile, stored, toggles
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Refused, Rejected, RolledBack, Unchanged
 from tradebot.runtime.request import GUARD, Request
 from tradebot.storage.history import History
@@ -36,9 +36,10 @@ class Returns:
     async def rollback(self, request: Request) -> AnyOutcome:
         """Bring an earlier generation back, its files too. Raises NotNow where there is none, ProfileInvalid."""
         force = self._applying.force
-        target = await self._wanted(request.number)
+        history, path = self._run.opened.history, force.loaded.path
+        target = await in_history(wanted_generation, history, force.generation, path, request.number)
         same = target.digest == force.generation.digest
-        switches = _lasting(target.switches if same else force.generation.switches)
+        switches = lasting(target.switches if same else force.generation.switches)
         loaded = await self._load(target, switches)
         restart = self._restart_keys(loaded)
         if restart:
@@ -135,25 +136,6 @@ class Returns:
         except StorageFailed as error:
             self._run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(error))
 
-    async def _wanted(self, number: int | None) -> Generation:
-        force, history = self._applying.force.generation, self._run.opened.history
-        if number is None:
-            found = await in_history(_before, history, force)
-        else:
-            found = await in_history(history.generation, number)
-        if found is None:
-            there = "there is no generation before the one in force"
-            raise NotNow(there if number is None else f"there is no generation {number}; `tradebot profile history`")
-        if found.number == force.number:
-            raise NotNow(f"generation {found.number} is in force")
-        if found.state in {"preparing", "failed"}:
-            raise NotNow(f"generation {found.number} never came into force")
-        if not found.files:
-            raise NotNow(f"the files of generation {found.number} are not kept any more (reload.keep_generations)")
-        if not same_profile(found, self._applying.force.loaded.path):
-            raise NotNow(f"generation {found.number} is of another profile, {found.path}: start the bot on that one")
-        return found
-
     async def _load(self, generation: Generation, switches: tuple[Switch, ...]) -> Loaded:
         """Return a generation's text with `switches`. Raises ProfileInvalid where it is no valid profile any more."""
         return await in_thread(
@@ -174,6 +156,26 @@ class Returns:
             reason=reason,
             next_start=next_start,
         )
+
+
+def wanted_generation(history: History, force: Generation, path: str, number: int | None) -> Generation:
+    """Return the generation that a rollback of the profile at `path` means, None for the one before `force`.
+
+    Raises NotNow where it cannot come back, StorageFailed.
+    """
+    found = _before(history, force) if number is None else history.generation(number)
+    if found is None:
+        there = "there is no generation before the one in force"
+        raise NotNow(there if number is None else f"there is no generation {number}; `tradebot profile history`")
+    if found.number == force.number:
+        raise NotNow(f"generation {found.number} is in force")
+    if found.state in {"preparing", "failed"}:
+        raise NotNow(f"generation {found.number} never came into force")
+    if not found.files:
+        raise NotNow(f"the files of generation {found.number} are not kept any more (reload.keep_generations)")
+    if not same_profile(found, path):
+        raise NotNow(f"generation {found.number} is of another profile, {found.path}: start the bot on that one")
+    return found
 
 
 def condemn(history: History, number: int, at_ms: int, why: str) -> Generation | None:
@@ -203,8 +205,3 @@ def _before(history: History, force: Generation) -> Generation | None:
     while found is not None and found.state in {"condemned", "failed", "preparing"}:
         found = history.generation(found.previous)
     return found
-
-
-def _lasting(switches: tuple[Switch, ...]) -> tuple[Switch, ...]:
-    """Return the toggles without the one that a start on a faulty profile set."""
-    return tuple(one for one in switches if one.who != EXITS_ONLY)
