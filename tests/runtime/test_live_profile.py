@@ -155,6 +155,6 @@ async def test_the_history_names_cause_who_and_overrides_of_each_generation(tmp_
             (2, "edit", "ana", False),
             (1, "start", "start", False),
         ]
-        assert found[0].overrides == ("metrics off (ana)",)
+        assert found[0].overrides == ("metrics off",)
         assert found[2].changes == ("exits.stop_loss_bps  30 → 25",)
         assert [one.previous for one in found] == [3, 2, 1, 0]

@@ -15,6 +15,7 @@ from tests.runtime.live_bot import in_loop, running, write_profile
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import ProfileText
 from tradebot.ports import NotNow
+from tradebot.storage.history import History
 
 TWO = '[exits]\nstop_loss_bps = 30\n[bot]\ninstance = "here"\n[features]\nwatcher = false\n'
 TIGHTER = ("stop_loss_bps = 30", "stop_loss_bps = 25")
@@ -156,6 +157,22 @@ async def test_a_text_that_waited_waits_no_more_once_its_file_is_written_over(tm
         await bot.rollback()
         assert bot.pending() is None
         assert (await bot.reload(confirm=True)).outcome == "unchanged"
+        bot.one_generation()
+
+
+@in_loop
+async def test_a_rollback_stands_though_what_waited_cannot_be_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageFailed("the disk is full")
+
+    async with running(write_profile(tmp_path, TWO)) as bot:
+        await bot.edit(TIGHTER)
+        await bot.edit((TIGHTER[1], "stop_loss_bps = 300"))
+        monkeypatch.setattr(History, "forgive", full)
+        assert (await bot.rollback()).outcome == "applied"
+        assert "the disk is full" in (await bot.record("PROFILE_HISTORY_FAILED"))["message"]
         bot.one_generation()
 
 

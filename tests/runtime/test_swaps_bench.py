@@ -238,8 +238,6 @@ def test_a_shorter_silence_is_reported(tmp_path: Path) -> None:
         await bench.applied(profile(engine__heartbeat_timeout_s=10.0))
         watchdog.look(begun + 20_000)
         assert bench.told.kinds() == ["COMPONENT_SILENT"]
-        watchdog.unwatch("part")
-        watchdog.unwatch("part")
         watchdog.look(begun + 90_000)
         assert bench.told.kinds() == ["COMPONENT_SILENT"]
 

@@ -37,7 +37,8 @@ def list_generations(args: argparse.Namespace) -> int:
 
     def read(history: History) -> list[GenerationView]:
         current = history.in_force()
-        return [view(one, current) for one in history.generations(args.limit)]
+        number = 0 if current is None else current.number
+        return [GenerationView.of(one, in_force=one.number == number) for one in history.generations(args.limit)]
 
     found = _read(args, read)
     if args.json:
@@ -73,22 +74,6 @@ def compare(args: argparse.Namespace) -> int:
     if not changes:
         print("  the same settings")
     return 0
-
-
-def view(one: Generation, current: Generation | None) -> GenerationView:
-    """Return a generation as it is shown, `current` the one in force."""
-    return GenerationView(
-        number=one.number,
-        at_ms=one.at_ms,
-        cause=one.cause,
-        who=one.who,
-        state=one.state,
-        in_force=current is not None and current.number == one.number,
-        changes=one.changes,
-        overrides=tuple(f"{switch.feature} {'on' if switch.on else 'off'}" for switch in one.switches),
-        reason=one.reason,
-        previous=one.previous,
-    )
 
 
 def differences(before: str, after: str) -> Iterator[tuple[str, str, str]]:

@@ -10,6 +10,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from tradebot.domain.generation import Generation
+
 OutcomeKind = Literal["unchanged", "applied", "pending", "rejected", "refused", "rolled_back", "fatal"]
 
 
@@ -117,6 +119,22 @@ class GenerationView(View, frozen=True):
     overrides: tuple[str, ...] = ()
     reason: str = ""
     previous: int = 0
+
+    @classmethod
+    def of(cls, one: Generation, *, in_force: bool) -> GenerationView:
+        """Return what is shown of a generation."""
+        return cls(
+            number=one.number,
+            at_ms=one.at_ms,
+            cause=one.cause,
+            who=one.who,
+            state=one.state,
+            in_force=in_force,
+            changes=one.changes,
+            overrides=tuple(f"{switch.feature} {'on' if switch.on else 'off'}" for switch in one.switches),
+            reason=one.reason,
+            previous=one.previous,
+        )
 
 
 # -- the trading -------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ TOGGLES: Final[Mapping[str, str]] = {
     "checkpoint": "state_persistence",
     "checkpointer": "state_persistence",
     "watcher": "watcher",
-    "control_door": "control_door",
 }
 """By component, the toggle that switches it off; one that is not here has none."""
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tradebot.domain.events import FlattenAsked, PauseAsked, ResumeAsked
-from tradebot.domain.generation import Generation
 from tradebot.domain.views import ComponentView, Done, GenerationView, OutcomeView, Snapshot, StatusView, SwitchView
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import in_history
@@ -59,7 +58,7 @@ class RunOperator:
         """Return the latest generations, newest first."""
         found = await in_history(self._run.opened.history.generations, limit)
         in_force = self._live.reloads.force.generation.number
-        return [generation_view(one, in_force=one.number == in_force) for one in found]
+        return [GenerationView.of(one, in_force=one.number == in_force) for one in found]
 
     def pause(self, *, who: str) -> Done:
         """Buy nothing until resumed. Raises NotNow."""
@@ -99,19 +98,3 @@ class RunOperator:
         run.shell.inject(event)
         if run.shell.fatal is not None:
             raise NotNow("the run is ending")
-
-
-def generation_view(one: Generation, *, in_force: bool) -> GenerationView:
-    """Return a generation as it is told to the outside."""
-    return GenerationView(
-        number=one.number,
-        at_ms=one.at_ms,
-        cause=one.cause,
-        who=one.who,
-        state=one.state,
-        in_force=in_force,
-        changes=one.changes,
-        overrides=tuple(f"{switch.feature} {'on' if switch.on else 'off'} ({switch.who})" for switch in one.switches),
-        reason=one.reason,
-        previous=one.previous,
-    )

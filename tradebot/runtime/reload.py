@@ -160,25 +160,32 @@ class Reloads:
 
     async def _carry_out(self, request: Request) -> None:
         """Serve one request: tell its outcome, then answer whoever asked. Whatever fails ends no other request."""
-        refused: NotNow | None = None
+        refused: NotNow | None = NotNow("the run ended while this was under way; the next start says what is in force")
         outcome: AnyOutcome | None = None
         try:
             outcome = await self._outcome(request)
             if outcome is not None:
                 outcome = self._told(outcome)
+            refused = None
         except NotNow as error:
             refused = error
         except Exception as error:  # noqa: BLE001 - the supervision border of the reloads: told, and the next is served
-            outcome = self._failed(request, error) if outcome is None else outcome
-        if request.answer is not None and not request.answer.done():
-            if refused is not None:
-                request.answer.set_exception(refused)
-            elif outcome is not None:
-                request.answer.set_result(outcome)
+            refused, outcome = None, self._failed(request, error) if outcome is None else outcome
+        finally:
+            self._reply(request, refused, outcome)
         try:
             await self._applying.retire()
         except StorageFailed as error:
-            self._run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(error))
+            self._history_failed(error)
+
+    def _reply(self, request: Request, refused: NotNow | None, outcome: AnyOutcome | None) -> None:
+        """Answer whoever asked; nobody is left waiting."""
+        if request.answer is None or request.answer.done():
+            return
+        if refused is not None:
+            request.answer.set_exception(refused)
+        elif outcome is not None:
+            request.answer.set_result(outcome)
 
     async def _outcome(self, request: Request) -> AnyOutcome | None:
         """Return what became of a request, None for one that nobody need hear of. Raises NotNow."""
@@ -193,7 +200,10 @@ class Reloads:
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(request, error)
         if isinstance(outcome, Applied) and outcome.restored:
-            await self._edits.restored()
+            try:
+                await self._edits.restored()
+            except StorageFailed as error:  # what is in force stays so
+                self._history_failed(error)
         waiting = self._edits.waiting
         if waiting is not None and isinstance(outcome, Applied | RolledBack):
             self.hint(waiting.who)  # what waits would change something else now
@@ -227,6 +237,9 @@ class Reloads:
             reason = f"it is not known what is in force: {why}"
             return Fatal(generation=force.generation.number, path=force.loaded.path, who=request.who, reason=reason)
         return self._rejected(request, why)
+
+    def _history_failed(self, error: StorageFailed) -> None:
+        self._run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(error))
 
     def _rejected(self, request: Request, reason: str = "") -> Rejected:
         force = self.force

@@ -55,10 +55,6 @@ class Watchdog:
         watched = _Watched(sign, busy, sign(), self._clock.now_ms())
         self._watched = {**self._watched, name: watched}  # anew: the thread may be going through it
 
-    def unwatch(self, name: str) -> None:
-        """Ask nothing of `name` any more; one that is not watched is no error."""
-        self._watched = {other: watched for other, watched in self._watched.items() if other != name}
-
     @property
     def silent(self) -> frozenset[str]:
         """Names of the parts that show no sign of life at present."""

@@ -118,7 +118,10 @@ def _read(target: Path) -> tuple[os.stat_result | None, bytes | None]:
 def _obstacle(places: Sequence[_Place]) -> str:
     mounts = _mount_points()
     for place in places:
-        why = _forbidden(place, mounts)
+        try:
+            why = _forbidden(place, mounts)
+        except OSError as error:  # a folder that goes away that moment
+            why = f"cannot be looked at ({reason(error)})"
         if why:
             return f"{place.path}: {why}"
     return ""
@@ -166,7 +169,7 @@ def _mount_points() -> frozenset[str]:
     """Return every mount point; none where the system does not list them."""
     try:
         lines = _MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
-    except FileNotFoundError:
+    except OSError:
         return frozenset()
     return frozenset(re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split(" ")[4]) for line in lines)
 

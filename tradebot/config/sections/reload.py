@@ -24,7 +24,7 @@ class Guards(Table):
     """Largest fall of the equity (cash and positions at their bids) below what it was at the edit."""
 
     max_component_failures: int | None = setting(1, unset="off", looser="higher", ge=1, le=10_000)
-    """Most failures of components since the edit."""
+    """So many failures of components since the edit are a breach."""
 
 
 class Reload(Table):
