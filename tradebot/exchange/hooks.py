@@ -1,0 +1,152 @@
+"""Where is ccxt listened to? A sub-class of whichever exchange, made on the spot; asked by construction.
+
+What ccxt's errors leave out is noted where the answer comes in, the user stream is taken as it was sent, and every
+message that breaks a handler ends its connection: ccxt would go on waiting on it for ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tradebot.exchange.budget import Budget
+from tradebot.exchange.dialects import Dialect
+from tradebot.exchange.evidence import TRAIL, Evidence, attach, evidence_in
+
+_CCXT: Any = object
+
+
+def _ignore(_message: Mapping[str, Any]) -> None:
+    """Drop a report: nobody listens."""
+
+
+def _ignore_address(_url: str) -> None:
+    """Drop the news of a connection: nobody listens."""
+
+
+class Taps:
+    """Who is told. `on_report` gets each raw execution report, `on_connected` the address of a socket that opened."""
+
+    __slots__ = ("budget", "dialect", "on_connected", "on_report", "urgent")
+
+    def __init__(self, budget: Budget, dialect: Dialect, *, urgent: bool) -> None:
+        self.budget = budget
+        self.dialect = dialect
+        self.urgent = urgent
+        self.on_report: Callable[[Mapping[str, Any]], None] = _ignore
+        self.on_connected: Callable[[str], None] = _ignore_address
+
+
+def hooked(base: Any, taps: Taps) -> Any:
+    """Return a sub-class of ccxt's class `base` that tells `taps`."""
+    own: dict[str, Any] = {"tradebot_taps": taps}
+    if taps.dialect.raw_reports:
+        own["handle_order_update"] = _report
+    return type(f"Hooked{base.__name__.capitalize()}", (_RestHooks, _SocketHooks, base), own)
+
+
+def _report(self: Any, _client: Any, message: Any) -> None:
+    self.tradebot_taps.on_report(message)
+
+
+class _RestHooks(_CCXT):  # type: ignore[misc]  # stands before a class known only at run time
+    tradebot_taps: Taps
+    _tradebot_answer: Evidence
+
+    async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        self.tradebot_taps.budget.admit(urgent=self.tradebot_taps.urgent)
+        trail = TRAIL.get()
+        if trail is not None:
+            trail.left_s = time.monotonic()
+        return await super().fetch(url, method, headers, body)
+
+    def handle_errors(
+        self,
+        code: int,
+        reason: str,
+        url: str,
+        method: str,
+        headers: Mapping[str, str],
+        body: str,
+        response: Any,
+        request_headers: Any,
+        request_body: Any,
+    ) -> Any:
+        taps = self.tradebot_taps
+        taps.budget.note(code, headers)
+        if isinstance(response, Mapping) and isinstance(limits := response.get("rateLimits"), list):
+            taps.budget.note_limits(limits)
+        try:
+            seen = super().handle_errors(
+                code, reason, url, method, headers, body, response, request_headers, request_body
+            )
+            if code < 400 and response is None:
+                from ccxt.base.errors import BadResponse  # type: ignore[import-untyped]
+
+                raise BadResponse(f"{self.id}: the answer is not JSON")
+        except Exception as error:
+            attach(error, evidence_in(code, response, taps.dialect))
+            raise
+        if code >= 400:
+            self._tradebot_answer = evidence_in(code, response, taps.dialect)
+        return seen
+
+    def handle_http_status_code(self, code: int, reason: str, url: str, method: str, body: str) -> None:
+        try:
+            super().handle_http_status_code(code, reason, url, method, body)
+        except Exception as error:
+            # ccxt calls this right after handle_errors, without a pause between: it is the same answer
+            attach(error, self._tradebot_answer)
+            raise
+
+
+class _SocketHooks(_CCXT):  # type: ignore[misc]  # stands before a class known only at run time
+    tradebot_taps: Taps
+
+    def client(self, url: str) -> Any:
+        client = super().client(url)
+        if not hasattr(client, "tradebot_guarded"):
+            client.tradebot_guarded = True
+            client.handle_message = _guarded(client)
+        return client
+
+    def on_connected(self, client: Any, message: Any = None) -> None:
+        super().on_connected(client, message)
+        self.tradebot_taps.on_connected(client.url)
+
+    def handle_message(self, client: Any, message: Any) -> None:
+        if _event_of(message) == "serverShutdown":
+            end(client, "the exchange is about to shut this connection")
+        else:
+            super().handle_message(client, message)
+
+    def handle_event_stream_terminated(self, client: Any, _message: Any) -> None:
+        end(client, "the exchange ended the user stream")
+
+
+def end(client: Any, why: str) -> None:
+    """End a socket of ccxt: whoever waits on it gets a NetworkError, and the next call opens another."""
+    from ccxt.base.errors import NetworkError
+
+    client.on_error(NetworkError(why))
+
+
+def _guarded(client: Any) -> Callable[[Any], None]:
+    handle = client.handle_message
+
+    def guarded(message: Any) -> None:
+        try:
+            handle(message)
+        except Exception as error:  # noqa: BLE001 - the border to ccxt's handlers: one that fails would stop the reading
+            end(client, f"a message could not be read ({type(error).__name__})")
+
+    return guarded
+
+
+def _event_of(message: Any) -> str:
+    if not isinstance(message, Mapping):
+        return ""
+    inner = message.get("event")
+    event = inner.get("e") if isinstance(inner, Mapping) else message.get("e")
+    return event if isinstance(event, str) else ""
