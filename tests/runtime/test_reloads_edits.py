@@ -107,6 +107,18 @@ async def test_a_faulty_text_names_every_fault_and_changes_nothing(tmp_path: Pat
         assert not bot.view.pinned
 
 
+@in_loop
+async def test_what_follows_for_symbols_is_said_where_an_edit_is_applied_and_while_it_waits(tmp_path: Path) -> None:
+    async with running(write_profile(tmp_path, TWO)) as bot:
+        applied = await bot.edit(("updates_per_s = 20", "updates_per_s = 20\nsymbols = 4"))
+        assert applied.outcome == "applied", applied.lines
+        assert any("watched from here on" in line for line in applied.plan)
+        waits = await bot.edit(LOOSER, ("[exits]", "[drop.anchor]\nwindow_s = 3\n[exits]"))
+        assert waits.outcome == "pending", waits.lines
+        assert any("the anchor forms anew" in line for line in waits.plan)
+        assert set(waits.plan) <= {line.strip() for line in waits.lines}
+
+
 # -- edits that wait ----------------------------------------------------------------------------------
 
 

@@ -199,6 +199,7 @@ class Reloads:
             return self._rejected(request, str(error))
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(request, error)
+        self._run.telling.failures.well(self.name)
         if isinstance(outcome, Applied) and outcome.restored:
             try:
                 await self._edits.restored()
