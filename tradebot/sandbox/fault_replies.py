@@ -106,7 +106,7 @@ class Spoiler:
 
     def banned(self) -> Reply | None:
         """Return the refusal of a request that comes during a ban, which it makes longer; None without a ban."""
-        seconds = self._controls.ban.asked(asyncio.get_running_loop().time())
+        seconds = self._controls.ban.asked(_now_s())
         return self._ban(seconds) if seconds else None
 
     async def struck(
@@ -131,16 +131,28 @@ class Spoiler:
             case "lag":
                 await carrier.deliver(self._lagging(step, await accept()))
             case "ban":
-                seconds = self._controls.ban.begin(step.retry_after_s or BAN_S, asyncio.get_running_loop().time())
+                seconds = self._controls.ban.begin(step.retry_after_s or BAN_S, _now_s())
                 await carrier.deliver(self._ban(seconds))
             case "hang" | "reset" | "close" | "status" | "truncate" | "cut_json" | "empty_200" | "html" | "maintenance":
                 await carrier.deliver(_spoiled(step, await accept() if step.stage == "after" else None))
-            case "half_open" | "disconnect":
-                raise ValueError(f"{step.action} befalls no request")
             case _:
                 self._controls.apply(step, occasion)
                 await self._controls.gate.passed()
                 await carrier.deliver(await accept())
+
+    async def refused(self, step: Step, occasion: Occasion) -> Reply | None:
+        """Return how a handshake on `occasion` fails; None where it goes on, after what the step does else."""
+        match step.action:
+            case "hang" | "reset" | "close" | "status" | "truncate" | "cut_json" | "empty_200" | "html" | "maintenance":
+                return _spoiled(step, None)
+            case "late" | "delay":
+                await asyncio.sleep((step.delay_ms or DELAY_MS) / 1000)
+            case "ban":
+                return self._ban(self._controls.ban.begin(step.retry_after_s or BAN_S, _now_s()))
+            case _:
+                self._controls.apply(step, occasion)
+                await self._controls.gate.passed()
+        return None
 
     async def _delayed(self, step: Step, accept: Accept, carrier: Carrier) -> None:
         delay_s = (step.delay_ms or DELAY_MS) / 1000
@@ -177,6 +189,10 @@ class Spoiler:
             self._missed[key] = missed + 1
             return missed < step.queries
         return self._controls.clock.now_ms() - int(row.get("time", 0)) < (step.for_ms or DELAY_MS)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @asynccontextmanager

@@ -71,6 +71,10 @@ class Ban:
             return 0
         return self.begin(self._last_s * 2, now_s)
 
+    def lasts(self, now_s: float) -> bool:
+        """Whether somebody is banned now."""
+        return now_s < self._until_s
+
     def lift(self) -> None:
         """Let requests in again."""
         self._until_s = 0.0
