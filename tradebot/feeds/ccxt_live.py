@@ -1,0 +1,188 @@
+"""How do an exchange's live prices come in? Asked by the wiring of paper and live runs; it is a `ports.Feed`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any
+
+from tradebot.config.sections.ccxt_feed import CcxtFeed
+from tradebot.domain.errors import CannotStart
+from tradebot.domain.events import Event
+from tradebot.domain.market import Instrument
+from tradebot.exchange.construction import disconnect
+from tradebot.feeds.ccxt_books import BinanceBooks
+from tradebot.feeds.ccxt_counts import FeedCounts, FeedTold
+from tradebot.feeds.ccxt_results import CcxtResults
+from tradebot.feeds.ccxt_sockets import Sockets
+from tradebot.feeds.ccxt_subscriptions import Dials, What, hold, plan
+from tradebot.feeds.decode_binance import BinanceMessages, DepthDiff, ServerGoing, Unreadable
+from tradebot.ports import Clock, Log
+
+CLOSE_S = 3.0
+"""Longest time in which sockets are closed politely at the end."""
+
+_PONGS_MISSED = 3.5
+"""Beyond what the watch over the sockets allows. With 1, ccxt takes a pong for missed that came at once."""
+
+FAST = frozenset({"binance", "binanceus"})
+"""Exchanges whose messages the bot reads by its own decoder."""
+
+
+class CcxtLive:
+    """Best bid and ask, trades and books of `instruments`, through ccxt's connections.
+
+    `connect` makes a ccxt.pro exchange, in the running loop; each run makes one and closes it. Its `asyncio` clients,
+    handlers and `streaming` options are the feed's own, so it is shared with nobody. `offset_ms` tells how far the
+    exchange's clock is ahead of ours. `keep_alive_s` is how often a silent socket is asked for a sign of life.
+
+    A symbol without news stays silent here, and is marked stale by its age where it is decided upon; a connection
+    without news is closed and opened anew, which the log tells as FEED_* records.
+    """
+
+    synthetic = False
+
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        settings: CcxtFeed,
+        instruments: Sequence[Instrument],
+        clock: Clock,
+        log: Log,
+        *,
+        offset_ms: Callable[[], int],
+        keep_alive_s: float = 10.0,
+    ) -> None:
+        self._connect = connect
+        self._settings = settings
+        self._instruments = tuple(instruments)
+        self._clock = clock
+        self._log = log
+        self._offset_ms = offset_ms
+        self._keep_alive_s = keep_alive_s
+        self.counts = FeedCounts()
+        """What happened in the present run."""
+
+    def instruments(self) -> Sequence[Instrument]:
+        """Return the symbols it prices, with the exchange's filters."""
+        return self._instruments
+
+    async def run(self, publish: Callable[[Event], None]) -> None:
+        """Publish what the exchange tells until cancelled.
+
+        Raises CannotStart where the exchange has no such stream or does not know a symbol, and ccxt's error where its
+        markets cannot be loaded.
+        """
+        exchange = self._connect()
+        try:
+            if not exchange.markets:
+                await exchange.load_markets()
+            await self._listen(exchange, publish)
+        finally:
+            await _close(exchange)
+
+    async def _listen(self, exchange: Any, publish: Callable[[Event], None]) -> None:
+        settings, symbols = self._settings, [one.symbol for one in self._instruments]
+        unknown = sorted(set(symbols) - set(exchange.markets))
+        if unknown:
+            raise CannotStart(f"{exchange.id}: does not trade {', '.join(unknown)}")
+        told = FeedTold(self._log, exchange.id)
+        self.counts = count = told.count
+        keep_alive_ms = round(1000 * min(self._keep_alive_s, settings.silence_s / 2))
+        exchange.streaming["keepAlive"] = min(exchange.streaming.get("keepAlive") or keep_alive_ms, keep_alive_ms)
+        exchange.streaming["maxPingPongMisses"] = _PONGS_MISSED
+        exchange.number = float  # books of text would be sorted as text
+        whats: list[What] = ["quotes"]
+        if settings.trades:
+            whats.append("trades")
+        if settings.depth_levels:
+            whats.append("depth")
+        subscriptions = plan(exchange, symbols, whats, settings.streams_per_socket)
+
+        def counted(event: Event) -> None:
+            count.events += 1
+            publish(event)
+
+        sockets = Sockets(exchange, told, settings.silence_s)
+        parts: list[Coroutine[Any, Any, None]] = [sockets.watch()]
+        if settings.decoder == "fast" and exchange.id in FAST:
+            fast = _Fast(exchange, symbols, settings.depth_levels, counted, told, self._clock.now_ms, self._offset_ms)
+            sockets.on_text = partial(fast.take, sockets)
+            parts += fast.parts()
+        else:
+            results = CcxtResults(symbols, settings.depth_levels, counted, self._clock.now_ms, self._offset_ms)
+            sockets.on_result = results.take
+        dials = Dials()
+        for subscription in subscriptions:
+            parts.append(hold(exchange, subscription, settings.depth_levels, sockets, told, dials))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in parts:
+                    group.create_task(part)
+        except* Exception as errors:  # noqa: BLE001 - the first fault of the parts is raised on, for the feed's supervisor
+            raise _first(errors) from None
+
+
+class _Fast:
+    """Binance's own messages, read by the bot's decoder; with `levels`, its books, too."""
+
+    def __init__(
+        self,
+        exchange: Any,
+        symbols: Sequence[str],
+        levels: int,
+        publish: Callable[[Event], None],
+        told: FeedTold,
+        now_ms: Callable[[], int],
+        offset_ms: Callable[[], int],
+    ) -> None:
+        ids = {exchange.markets[symbol]["id"]: symbol for symbol in symbols}
+        self._messages = BinanceMessages(ids, offset_ms)
+        self._publish = publish
+        self._told = told
+        self._now_ms = now_ms
+        self._books: BinanceBooks | None = None
+        if levels:
+            self._books = BinanceBooks(exchange, symbols, levels, publish, told, now_ms, offset_ms)
+            exchange.handle_order_book_subscription = self._books.subscribed
+
+    def parts(self) -> list[Coroutine[Any, Any, None]]:
+        """Return what has to run beside the connections."""
+        return [self._books.run()] if self._books is not None else []
+
+    def take(self, sockets: Sockets, client: Any, data: Any) -> bool:
+        """Publish what a message tells; return whether it was a market message."""
+        try:
+            tells = self._messages.read(data, self._now_ms())
+        except Unreadable as error:
+            self._told.unreadable(str(error))
+            return True
+        if isinstance(tells, bool):
+            return tells
+        if isinstance(tells, ServerGoing):
+            sockets.going(client)
+            return True
+        sockets.priced(client)
+        if isinstance(tells, DepthDiff):
+            if self._books is not None:
+                self._books.take(tells)
+        elif tells is not None:
+            self._publish(tells)
+        return True
+
+
+def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
+    """Return the first error of a group of groups."""
+    one: Exception | BaseExceptionGroup[Exception] = errors
+    while isinstance(one, BaseExceptionGroup):
+        one = one.exceptions[0]
+    return one
+
+
+async def _close(exchange: Any) -> None:
+    """Close the connections, politely as long as that takes little time; a peer that is gone answers nothing."""
+    try:
+        await asyncio.wait_for(disconnect(exchange), CLOSE_S)
+    except TimeoutError:
+        await exchange.tradebot_session.close()
