@@ -8,7 +8,7 @@ Shapes: Binance's spot web-socket streams (bookTicker has neither an event name 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import isfinite
+from math import inf
 from typing import Any
 
 import msgspec
@@ -40,6 +40,8 @@ class ServerGoing(Struct, frozen=True):
 
 
 Told = QuoteSeen | TradeSeen | DepthDiff | ServerGoing
+
+_Read = Callable[[str, int], Told | None]
 
 
 class _Ticker(Struct, gc=False):
@@ -108,7 +110,7 @@ class BinanceMessages:
         self._outline = _decoder(_Outline)
         self._last_trade: dict[str, int] = {}
         self._last_aggregate: dict[str, int] = {}
-        self._readers: dict[str, Callable[[str | bytes, int], Told | None]] = {
+        self._readers: dict[str, _Read] = {
             "bookTicker": self._quote,
             "trade": self._traded,
             "aggTrade": self._aggregated,
@@ -122,22 +124,28 @@ class BinanceMessages:
         False where it is no market message of these streams: an answer, an error, another event.
         Raises Unreadable.
         """
-        begin = data[:20] if isinstance(data, str) else data[:20].decode("latin-1")
         try:
-            if begin.startswith('{"u":'):
-                return self._quote(data, receipt_ms)
-            if begin.startswith('{"e":"trade"'):
-                return self._traded(data, receipt_ms)
-            if begin.startswith('{"e":"depthUpdate"'):
-                return self._diff(data, receipt_ms)
-            return self._look(data, receipt_ms)
+            text = data if isinstance(data, str) else data.decode()
+            if text.startswith('{"u":'):
+                reader: _Read = self._quote
+            elif text.startswith('{"e":"trade"'):
+                reader = self._traded
+            elif text.startswith('{"e":"depthUpdate"'):
+                reader = self._diff
+            else:
+                return self._look(text, receipt_ms)
+            try:
+                return reader(text, receipt_ms)
+            except msgspec.ValidationError:  # it only begins like one, or is odd: looked at to know
+                return self._look(text, receipt_ms)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Unreadable(str(error)) from error
 
-    def _look(self, data: str | bytes, receipt_ms: int) -> Told | bool | None:
+    def _look(self, data: str, receipt_ms: int) -> Told | bool | None:
         outline: _Outline = self._outline(data)
-        if bytes(outline.data):
-            return self.read(bytes(outline.data), receipt_ms)
+        data_inside = bytes(outline.data)
+        if data_inside:
+            return self.read(data_inside, receipt_ms)
         if outline.e == "serverShutdown":
             return ServerGoing()
         kind = outline.e
@@ -146,18 +154,18 @@ class BinanceMessages:
         reader = self._readers.get(kind) if isinstance(kind, str) else None
         return False if reader is None else reader(data, receipt_ms)
 
-    def _quote(self, data: str | bytes, receipt_ms: int) -> QuoteSeen | None:
+    def _quote(self, data: str, receipt_ms: int) -> QuoteSeen | None:
         read = self._ticker(data)
         symbol = self._symbols.get(read.s)
         if symbol is None:
             return None
         return quote(symbol, read.b, read.a, read.B, read.A, receipt_ms)
 
-    def _traded(self, data: str | bytes, receipt_ms: int) -> TradeSeen | None:
+    def _traded(self, data: str, receipt_ms: int) -> TradeSeen | None:
         read = self._trade(data)
         return self._told_once(self._last_trade, read, read.t, receipt_ms)
 
-    def _aggregated(self, data: str | bytes, receipt_ms: int) -> TradeSeen | None:
+    def _aggregated(self, data: str, receipt_ms: int) -> TradeSeen | None:
         read = self._aggregate(data)
         return self._told_once(self._last_aggregate, read, read.a, receipt_ms)
 
@@ -173,7 +181,7 @@ class BinanceMessages:
             last[symbol] = trade_id
         return event
 
-    def _diff(self, data: str | bytes, _receipt_ms: int) -> DepthDiff | None:
+    def _diff(self, data: str, _receipt_ms: int) -> DepthDiff | None:
         read = self._depth(data)
         symbol = self._symbols.get(read.s)
         if symbol is None:
@@ -188,13 +196,13 @@ def local_ms(venue_ms: int, offset_ms: int, receipt_ms: int) -> int:
 
 def quote(symbol: str, bid: float, ask: float, bid_size: float, ask_size: float, at_ms: int) -> QuoteSeen | None:
     """Return the quote, or None where it is none: a side without an order, crossed, or not a number."""
-    if 0.0 < bid <= ask and isfinite(ask) and bid_size >= 0.0 and ask_size >= 0.0 and isfinite(bid_size + ask_size):
+    if 0.0 < bid <= ask < inf and 0.0 <= bid_size < inf and 0.0 <= ask_size < inf:
         return QuoteSeen(symbol, bid, ask, bid_size, ask_size, at_ms)
     return None
 
 
 def trade(symbol: str, price: float, size: float, buyer_taker: bool, at_ms: int) -> TradeSeen | None:
     """Return the trade, or None where its price or size is not a number above 0."""
-    if price > 0.0 and size > 0.0 and isfinite(price + size):
+    if 0.0 < price < inf and 0.0 < size < inf:
         return TradeSeen(symbol, price, size, buyer_taker, at_ms)
     return None
