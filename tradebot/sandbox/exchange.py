@@ -32,7 +32,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal, localcontext
 from typing import Final
 
-from tradebot.domain.errors import CannotStart
+from tradebot.domain.errors import CannotStart, StorageFailed
 from tradebot.domain.events import BookSeen, Event, TradeSeen
 from tradebot.domain.numbers import EXACT, ONE, ZERO, exact
 from tradebot.domain.orders import Balance
@@ -70,6 +70,8 @@ class Exchange:
         self._desks: dict[str, Desk] = {}
         self._accounts: dict[str, list[Callable[[AccountEvent], None]]] = {}
         self._publics: list[Callable[[MarketEvent], None]] = []
+        self.on_failure: Callable[[StorageFailed], None] = _raised_anyway
+        """Told when something could not be stored, which is then raised: nothing more may be answered."""
 
     # -- accounts --------------------------------------------------------------------------------------
 
@@ -269,6 +271,18 @@ class Exchange:
                 return mine / its
         return ZERO
 
+    def dust_of(self, account: str) -> list[tuple[str, Decimal, Decimal, Decimal]]:
+        """Return (asset, free, worth in BTC, worth in BNB) of all that is worth less than the smallest order."""
+        found = []
+        for asset, balance in sorted(self._desks[account].balances.items()):
+            in_bnb = (balance.free * self.worth(asset, DUST_ASSET)).quantize(_UNIT, ROUND_DOWN)
+            least = min((each.least_notional for each in self.rules.values() if each.base == asset), default=ZERO)
+            quote = next((each.quote for each in self.rules.values() if each.base == asset), "")
+            if asset != DUST_ASSET and in_bnb and balance.free * self.worth(asset, quote) < least:
+                in_btc = (balance.free * self.worth(asset, "BTC")).quantize(_UNIT, ROUND_DOWN)
+                found.append((asset, balance.free, in_btc, in_bnb))
+        return found
+
     def convert_dust(
         self, account: str, assets: Sequence[str], now_ms: int
     ) -> list[tuple[str, Decimal, Decimal, Decimal]]:
@@ -346,8 +360,16 @@ class Exchange:
 
     def _settle(self, changes: Changes) -> Changes:
         if changes.orders or changes.balances or changes.trades:
-            self._store.save(changes, self._numbers)
+            try:
+                self._store.save(changes, self._numbers)
+            except StorageFailed as error:
+                self.on_failure(error)
+                raise
         for event in changes.events:
             for put in tuple(self._accounts.get(changes.account, ())):
                 put(event)
         return changes
+
+
+def _raised_anyway(_error: StorageFailed) -> None:
+    """Tell nobody: the error is raised to whoever asked."""

@@ -21,6 +21,15 @@ _MANY: Final = "9000000000.00000000"
 
 ORDER_TYPES: Final = ("LIMIT", "LIMIT_MAKER", "MARKET")
 
+_NOT_MODELLED: Final = dict.fromkeys(
+    (
+        *("icebergAllowed", "ocoAllowed", "otoAllowed", "opoAllowed", "allowTrailingStop", "amendAllowed"),
+        *("pegInstructionsAllowed", "isMarginTradingAllowed"),
+    ),
+    False,
+)
+"""What a symbol says of kinds of orders that nobody here understands, whatever was recorded."""
+
 RATE_LIMITS: Final[list[dict[str, Any]]] = [
     {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
     {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
@@ -34,13 +43,14 @@ class SymbolRules:
     """One symbol: its exchangeInfo object, and the filters on its orders. `status` may change while it runs."""
 
     def __init__(self, info: Mapping[str, Any]) -> None:
-        self._info = dict(info)
+        self._info = dict(info) | _NOT_MODELLED
+        self._info["orderTypes"] = [each for each in info["orderTypes"] if each in ORDER_TYPES]
         self.symbol = str(info["symbol"])
         self.base = str(info["baseAsset"])
         self.quote = str(info["quoteAsset"])
         self.pair = f"{self.base}/{self.quote}"
         self.status = str(info["status"])
-        self.order_types = frozenset(info["orderTypes"])
+        self.order_types = frozenset(self._info["orderTypes"])
         self.takes_quote_amount = bool(info.get("quoteOrderQtyMarketAllowed", True))
         filters = {str(each["filterType"]): each for each in info["filters"]}
         self.amount_places = int(info["baseAssetPrecision"])
@@ -55,7 +65,7 @@ class SymbolRules:
         self.average_minutes = max((int(each.get("avgPriceMins", 0)) for each in filters.values()), default=0)
         notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
         self._notional_name = str(notional.get("filterType", "NOTIONAL"))
-        self._least_notional, self._most_notional = _number(notional, "minNotional"), _number(notional, "maxNotional")
+        self.least_notional, self._most_notional = _number(notional, "minNotional"), _number(notional, "maxNotional")
         self._least_at_market = bool(notional.get("applyMinToMarket", notional.get("applyToMarket", True)))
         self._most_at_market = bool(notional.get("applyMaxToMarket", False))
         self._max_orders = int(filters.get("MAX_NUM_ORDERS", {}).get("maxNumOrders", 0))
@@ -128,7 +138,7 @@ class SymbolRules:
         worth = order.quote_amount or price * order.amount
         if not worth and market:
             return  # nothing was ever traded: there is no price to count with
-        if worth < self._least_notional and (self._least_at_market or not market):
+        if worth < self.least_notional and (self._least_at_market or not market):
             raise filter_failure(self._notional_name)
         if self._most_notional and worth > self._most_notional and (self._most_at_market or not market):
             raise filter_failure(self._notional_name)
@@ -215,17 +225,9 @@ def _info(instrument: Instrument) -> dict[str, Any]:
         "baseCommissionPrecision": _PLACES,
         "quoteCommissionPrecision": _PLACES,
         "orderTypes": list(ORDER_TYPES),
-        "icebergAllowed": False,
-        "ocoAllowed": False,
-        "otoAllowed": False,
-        "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
-        "allowTrailingStop": False,
         "cancelReplaceAllowed": True,
-        "amendAllowed": False,
-        "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
-        "isMarginTradingAllowed": False,
         "filters": filters,
         "permissions": [],
         "permissionSets": [["SPOT"]],

@@ -21,7 +21,7 @@ from tradebot.sandbox.orders import OPEN, HeldOrder, OwnTrade
 SCHEMA = 1
 """Version of the tables."""
 
-_BUSY_S = 5.0
+_BUSY_S = 1.0
 
 _TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -65,6 +65,7 @@ class Store:
 
     def _prepare(self) -> None:
         run = self._database.execute
+        run("PRAGMA locking_mode=EXCLUSIVE")  # one process to a store: a second one is refused
         run("PRAGMA journal_mode=WAL")
         run("PRAGMA synchronous=NORMAL")
         if not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
