@@ -86,10 +86,11 @@ class BinanceBooks:
             else:
                 wait_s = self._pace_s
                 self._wanted.pop(symbol, None)
-                self._begin(symbol, snapshot)
+                self.begin(symbol, snapshot)
             await asyncio.sleep(wait_s)
 
-    def _begin(self, symbol: str, snapshot: Mapping[str, Any]) -> None:
+    def begin(self, symbol: str, snapshot: Mapping[str, Any]) -> None:
+        """Take a snapshot of a symbol (ccxt's order book); where it does not meet the diffs, another is asked for."""
         self._told.count.snapshots += 1
         book = self._books[symbol]
         last_id = snapshot.get("nonce")

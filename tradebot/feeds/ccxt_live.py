@@ -12,12 +12,11 @@ from tradebot.domain.errors import CannotStart
 from tradebot.domain.events import Event
 from tradebot.domain.market import Instrument
 from tradebot.exchange.construction import disconnect
-from tradebot.feeds.ccxt_books import BinanceBooks
 from tradebot.feeds.ccxt_counts import FeedCounts, FeedTold
+from tradebot.feeds.ccxt_fast import FAST, FastReader
 from tradebot.feeds.ccxt_results import CcxtResults
 from tradebot.feeds.ccxt_sockets import Sockets
 from tradebot.feeds.ccxt_subscriptions import Dials, What, hold, plan
-from tradebot.feeds.decode_binance import BinanceMessages, DepthDiff, ServerGoing, Unreadable
 from tradebot.ports import Clock, Log
 
 CLOSE_S = 3.0
@@ -25,9 +24,6 @@ CLOSE_S = 3.0
 
 _PONGS_MISSED = 3.5
 """Beyond what the watch over the sockets allows. With 1, ccxt takes a pong for missed that came at once."""
-
-FAST = frozenset({"binance", "binanceus"})
-"""Exchanges whose messages the bot reads by its own decoder."""
 
 
 class CcxtLive:
@@ -107,7 +103,9 @@ class CcxtLive:
         sockets = Sockets(exchange, told, settings.silence_s)
         parts: list[Coroutine[Any, Any, None]] = [sockets.watch()]
         if settings.decoder == "fast" and exchange.id in FAST:
-            fast = _Fast(exchange, symbols, settings.depth_levels, counted, told, self._clock.now_ms, self._offset_ms)
+            fast = FastReader(
+                exchange, symbols, settings.depth_levels, counted, told, self._clock.now_ms, self._offset_ms
+            )
             sockets.on_text = partial(fast.take, sockets)
             parts += fast.parts()
         else:
@@ -122,54 +120,6 @@ class CcxtLive:
                     group.create_task(part)
         except* Exception as errors:  # noqa: BLE001 - the first fault of the parts is raised on, for the feed's supervisor
             raise _first(errors) from None
-
-
-class _Fast:
-    """Binance's own messages, read by the bot's decoder; with `levels`, its books, too."""
-
-    def __init__(
-        self,
-        exchange: Any,
-        symbols: Sequence[str],
-        levels: int,
-        publish: Callable[[Event], None],
-        told: FeedTold,
-        now_ms: Callable[[], int],
-        offset_ms: Callable[[], int],
-    ) -> None:
-        ids = {exchange.markets[symbol]["id"]: symbol for symbol in symbols}
-        self._messages = BinanceMessages(ids, offset_ms)
-        self._publish = publish
-        self._told = told
-        self._now_ms = now_ms
-        self._books: BinanceBooks | None = None
-        if levels:
-            self._books = BinanceBooks(exchange, symbols, levels, publish, told, now_ms, offset_ms)
-            exchange.handle_order_book_subscription = self._books.subscribed
-
-    def parts(self) -> list[Coroutine[Any, Any, None]]:
-        """Return what has to run beside the connections."""
-        return [self._books.run()] if self._books is not None else []
-
-    def take(self, sockets: Sockets, client: Any, data: Any) -> bool:
-        """Publish what a message tells; return whether it was a market message."""
-        try:
-            tells = self._messages.read(data, self._now_ms())
-        except Unreadable as error:
-            self._told.unreadable(str(error))
-            return True
-        if isinstance(tells, bool):
-            return tells
-        if isinstance(tells, ServerGoing):
-            sockets.going(client)
-            return True
-        sockets.priced(client)
-        if isinstance(tells, DepthDiff):
-            if self._books is not None:
-                self._books.take(tells)
-        elif tells is not None:
-            self._publish(tells)
-        return True
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
