@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -73,13 +73,13 @@ class Wire:
                 return message
 
 
-def signed(parameters: dict[str, object], *, now_ms: int | None = None) -> str:
+def signed(parameters: Mapping[str, object], *, now_ms: int | None = None) -> str:
     """Return REST parameters with timestamp and signature."""
     query = urlencode({**parameters, "timestamp": now_ms if now_ms is not None else int(time.time() * 1000)})
     return f"{query}&signature={hmac.new(SECRET.encode(), query.encode(), hashlib.sha256).hexdigest()}"
 
 
-def signed_ws(parameters: dict[str, object], *, now_ms: int | None = None) -> dict[str, object]:
+def signed_ws(parameters: Mapping[str, object], *, now_ms: int | None = None) -> dict[str, object]:
     """Return ws-api parameters with key, timestamp and signature."""
     told = {"apiKey": KEY, "timestamp": now_ms if now_ms is not None else int(time.time() * 1000), **parameters}
     text = "&".join(f"{key}={_plain(value)}" for key, value in sorted(told.items()))

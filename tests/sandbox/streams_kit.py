@@ -20,7 +20,7 @@ from tradebot.sandbox.faults import Faults
 from tradebot.sandbox.market_rules import rules_of
 from tradebot.sandbox.sockets import Gate, Sockets
 from tradebot.sandbox.store import Store
-from tradebot.sandbox.streams import Streams
+from tradebot.sandbox.streams import PATHS, Streams
 from tradebot.sandbox.streams_board import Board
 
 INSTRUMENTS = tuple(
@@ -59,7 +59,7 @@ async def streaming(pace: SocketPace | None = None) -> AsyncIterator[Served]:
     served = Served(pace or SocketPace())
     served.market(book(100.0, 101.0))
     app = web.Application()
-    app.add_routes(served.streams.routes())
+    app.add_routes([web.get(path, served.streams.serve) for path in PATHS])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Final, Literal, Self, get_args
@@ -204,8 +205,9 @@ class FaultsFile(Table):
     """The faults; of several that are due, the first strikes."""
 
 
-def load_faults(path: str) -> FaultsFile:
-    """Return what the faults file at `path` says. Raises `ProfileInvalid` with every fault of the text."""
+def load_faults(file_path: str | os.PathLike[str]) -> FaultsFile:
+    """Return what the faults file says. Raises `ProfileInvalid` with every fault of the text."""
+    path = os.fspath(file_path)
     try:
         with open(path, "rb") as file:
             source = file.read()

@@ -61,13 +61,13 @@ class Outlet:
 
     def _end(self, step: Step, text: str) -> None:
         """Spoil the socket: before, the event is the first that is lost, after, the last that was said."""
+        after = step.stage == "after"
+        if after:
+            self._send(text)
         if step.action == "half_open":
-            self._socket.go_half_open(after_queue=step.stage == "after")
-            self._send(text)
-            return
-        if step.stage == "after":
-            self._send(text)
-        self._socket.abort(after_queue=step.stage == "after")
+            self._socket.go_half_open(after_queue=after)
+        else:
+            self._socket.abort(after_queue=after)
 
     def _send(self, text: str, delay_ms: int = 0) -> None:
         self._socket.send(text, delay_ms)

@@ -6,73 +6,23 @@ The control paths (`/sandbox…`) are never struck, and answered also while the 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final
-from urllib.parse import parse_qsl
+from typing import Final, Literal
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler, Middleware
 from multidict import CIMultiDict
 
-from tradebot.config.faults_file import Step
-from tradebot.sandbox.fault_replies import Reply, Spoiler
+from tradebot.sandbox.fault_replies import Accept, Reply, Spoiler
 from tradebot.sandbox.fault_state import Controls
 from tradebot.sandbox.faults import Faults, Occasion
 from tradebot.sandbox.sockets import reset
 from tradebot.sandbox.userdata_audience import Audiences
 
-CONTROL: Final = "/sandbox"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_KINDS: Final = {
-    ("GET", "ping"): "ping",
-    ("GET", "time"): "time",
-    ("GET", "exchangeInfo"): "exchangeInfo",
-    ("GET", "depth"): "depth",
-    ("GET", "trades"): "trades.recent",
-    ("GET", "aggTrades"): "trades.aggregate",
-    ("GET", "klines"): "klines",
-    ("GET", "avgPrice"): "avgPrice",
-    ("GET", "ticker/24hr"): "ticker.24hr",
-    ("GET", "ticker/price"): "ticker.price",
-    ("GET", "ticker/bookTicker"): "ticker.book",
-    ("GET", "account"): "account.status",
-    ("GET", "account/commission"): "account.commission",
-    ("GET", "rateLimit/order"): "account.rateLimits.orders",
-    ("POST", "order"): "order.place",
-    ("POST", "order/test"): "order.test",
-    ("DELETE", "order"): "order.cancel",
-    ("POST", "order/cancelReplace"): "order.cancelReplace",
-    ("GET", "order"): "order.status",
-    ("GET", "openOrders"): "openOrders.status",
-    ("DELETE", "openOrders"): "openOrders.cancelAll",
-    ("GET", "allOrders"): "allOrders",
-    ("GET", "myTrades"): "myTrades",
-}
 GONE_S: Final = 0.05
 """How often a hanging request looks whether its client has left: the server tells it in no other way."""
-
-_CLIENT_IDS: Final = ("origClientOrderId", "newClientOrderId")
-_OWN_HEADERS: Final = frozenset({"content-length", "content-type", "date", "server", "transfer-encoding"})
-
-
-def kind_of(method: str, path: str) -> str:
-    """Return the kind of a request by its method and path."""
-    if path.startswith("/sapi/"):
-        return "sapi"
-    if path.startswith("/ws-api"):
-        return "connect.user"
-    if path.startswith(("/ws", "/stream")):
-        return "connect.market"
-    return _KINDS.get((method, path.removeprefix("/api/v3/").removeprefix("/api/v1/")), "unknown")
-
-
-async def occasion_of(request: web.Request) -> Occasion:
-    """Return what a fault may know a request by; its body is read, and kept for the handler."""
-    told = dict(request.query)
-    if request.method != "GET" and request.can_read_body:
-        told.update(parse_qsl(await request.text()))
-    client_id = next((told[name] for name in _CLIENT_IDS if told.get(name)), "")
-    return Occasion(kind_of(request.method, request.path), told.get("symbol", ""), client_id)
 
 
 class RestCarrier:
@@ -127,7 +77,7 @@ class RestCarrier:
 
 
 class RestFaults:
-    """The outermost layer of the HTTP server."""
+    """The faults around every request over HTTP, handshakes of sockets among them."""
 
     def __init__(self, faults: Faults, controls: Controls, spoiler: Spoiler, audiences: Audiences) -> None:
         self._faults = faults
@@ -135,58 +85,33 @@ class RestFaults:
         self._spoiler = spoiler
         self._audiences = audiences
 
-    @property
-    def middleware(self) -> Middleware:
-        """Return the layer as the server wants it."""
-        return web.middleware(self._around)
-
-    async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith(CONTROL):
-            return await handler(request)
+    async def interpose(self, request: web.Request, occasion: Occasion, accept: Accept) -> web.StreamResponse:
+        """Answer a request with its own reply, or do what a fault makes of it (`rest.Interpose`)."""
         await self._controls.gate.passed()
         carrier = RestCarrier(request)
-        refusal = self._spoiler.banned()
-        if refusal is not None:
-            await carrier.deliver(refusal)
-            return carrier.response
-        if self._faults.none:
-            return await handler(request)
-        occasion = await occasion_of(request)
-        step = self._faults.strike(occasion)
+        reply = self._spoiler.banned()
+        step = None if reply is not None or self._faults.none else self._faults.strike(occasion)
         if step is None:
-            return await handler(request)
-        if occasion.kind.startswith("connect."):
-            return await self._connecting(step, occasion, request, handler, carrier)
-
-        async def accept() -> Reply:
-            return _reply_of(await _answered(request, handler))
-
-        events = self._audiences.of(request.headers.get("X-MBX-APIKEY", ""))
-        await self._spoiler.struck(step, occasion, accept, carrier, events)
+            await carrier.deliver(reply if reply is not None else await accept())
+        else:
+            events = self._audiences.of(request.headers.get("X-MBX-APIKEY", ""))
+            await self._spoiler.struck(step, occasion, accept, carrier, events)
         return carrier.response
 
-    async def _connecting(
-        self, step: Step, occasion: Occasion, request: web.Request, handler: Handler, carrier: RestCarrier
-    ) -> web.StreamResponse:
-        """Let a handshake fail as the step wants, or go on after it."""
-        reply = await self._spoiler.refused(step, occasion)
-        if reply is None:
-            return await handler(request)
-        await carrier.deliver(reply)
-        return carrier.response
+    def around(self, kind: Literal["connect.market", "connect.user"], serve: Handler) -> Handler:
+        """Return `serve`, a socket's handler, with the faults of its handshake before it."""
 
+        async def handler(request: web.Request) -> web.StreamResponse:
+            await self._controls.gate.passed()
+            reply = self._spoiler.banned()
+            occasion = Occasion(kind, via="ws")
+            step = None if reply is not None or self._faults.none else self._faults.strike(occasion)
+            if step is not None:
+                reply = await self._spoiler.refused(step, occasion)
+            if reply is None:
+                return await serve(request)
+            carrier = RestCarrier(request)
+            await carrier.deliver(reply)
+            return carrier.response
 
-async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        return error
-
-
-def _reply_of(response: web.StreamResponse) -> Reply:
-    body = response.body if isinstance(response, web.Response) else b""
-    if not isinstance(body, bytes):
-        body = b""
-    headers = {name: value for name, value in response.headers.items() if name.lower() not in _OWN_HEADERS}
-    kind = response.headers.get(hdrs.CONTENT_TYPE, response.content_type)
-    return Reply(response.status, body, headers, content_type=kind)
+        return handler

@@ -23,6 +23,10 @@ _STREAM: Final = re.compile(r"[a-z0-9]{1,40}@[A-Za-z]+\d*(_\d+[smhdwM])?(@1000?m
 _COUNTED: Final = re.compile(r"\d+")
 
 
+PATHS: Final = ("/ws", "/ws/{streams:.+}", "/stream", "/stream/ws", "/stream/ws/{streams:.+}")
+"""Where the streams are reached."""
+
+
 class Refused(Exception):
     """A message that is not obeyed, with Binance's code."""
 
@@ -118,11 +122,6 @@ class Streams:
         self._sockets = sockets
         self._faults = faults
         self._controls = controls
-
-    def routes(self) -> list[web.RouteDef]:
-        """Return where they are reached."""
-        paths = ("/ws", "/ws/{streams:.+}", "/stream", "/stream/ws", "/stream/ws/{streams:.+}")
-        return [web.get(path, self.serve) for path in paths]
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one socket until it ends."""

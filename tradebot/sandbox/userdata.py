@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from tradebot.sandbox.calls import ORDERS_COUNTED, Answer, Calls
 from tradebot.sandbox.fault_events import Outlet
 from tradebot.sandbox.fault_replies import Reply, Spoiler
 from tradebot.sandbox.fault_state import Controls
 from tradebot.sandbox.faults import Faults, Occasion
+from tradebot.sandbox.signing import ws_signed
 from tradebot.sandbox.sockets import Socket, Sockets
 from tradebot.sandbox.userdata_audience import Audiences
 from tradebot.sandbox.wire_errors import ApiError
 
-SUBSCRIBE: Final = "userDataStream.subscribe.signature"
-UNSUBSCRIBE: Final = "userDataStream.unsubscribe"
-SUBSCRIPTIONS: Final = "session.subscriptions"
+WEIGHT: Final = 2
+"""What a request about subscriptions weighs."""
 
 MOST_AT_WORK: Final = 1_000
 """How many requests of one socket may be unanswered; further ones wait to be read."""
@@ -35,29 +35,12 @@ MOST_ID: Final = 36
 
 
 class Call(Struct, frozen=True):
-    """A request as it was understood; `payload` is what its signature must be made of."""
+    """A request as it was understood; its parameters as texts, as its signature has them."""
 
     id: int | str | None
     method: str
     parameters: dict[str, str]
-    payload: str
     address: str
-
-
-class Operations(Protocol):
-    """What can be asked of the exchange, apart from subscriptions."""
-
-    def account_of(self, call: Call) -> str:
-        """Return the account of a signed request. Raises ApiError where key, signature or time are wrong."""
-        ...
-
-    def do(self, call: Call) -> Any:
-        """Return the result of a method, checked and signed as it needs. Raises ApiError."""
-        ...
-
-    def rate_limits(self, call: Call) -> list[dict[str, Any]]:
-        """Return the limits that the request counts to, with their counts."""
-        ...
 
 
 class Client:
@@ -126,23 +109,19 @@ class WsApi:
 
     def __init__(
         self,
-        operations: Operations,
+        calls: Calls,
         sockets: Sockets,
         faults: Faults,
         controls: Controls,
         spoiler: Spoiler,
         audiences: Audiences,
     ) -> None:
-        self._operations = operations
+        self._calls = calls
         self._sockets = sockets
         self._faults = faults
         self._controls = controls
         self._spoiler = spoiler
         self._audiences = audiences
-
-    def routes(self) -> list[web.RouteDef]:
-        """Return where they are reached."""
-        return [web.get("/ws-api/v3", self.serve)]
 
     @property
     def faultless(self) -> bool:
@@ -196,29 +175,46 @@ class WsApi:
             return reply
         said: dict[str, Any] = {"id": call.id, "status": reply.status}
         said["result" if reply.status == 200 else "error"] = msgspec.Raw(reply.body)
-        said["rateLimits"] = self._operations.rate_limits(call)
+        said["rateLimits"] = self._limits(call)
         return msgspec.structs.replace(reply, body=msgspec.json.encode(said))
 
-    def _result(self, call: Call, client: Client) -> Reply:
-        try:
-            return Reply(200, msgspec.json.encode(self._do(call, client), enc_hook=_plain))
-        except ApiError as error:
-            body = error.body()
-            if error.retry_after_s is not None:
-                now_ms = self._controls.clock.now_ms()
-                body["data"] = {"serverTime": now_ms, "retryAfter": now_ms + error.retry_after_s * 1000}
-            return Reply(error.status, msgspec.json.encode(body))
+    def _limits(self, call: Call) -> list[dict[str, Any]]:
+        """Return the limits the request counts to; those of orders where it was one of a key that is known."""
+        key, orders = call.parameters.get("apiKey", ""), call.method in ORDERS_COUNTED
+        account = key if self._calls.exchange.knows(key) else ""
+        now_ms = self._controls.clock.now_ms()
+        return self._calls.limits.told(call.address, account, now_ms, orders=orders and bool(account))
 
-    def _do(self, call: Call, client: Client) -> Any:
+    def _result(self, call: Call, client: Client) -> Reply:
+        answer = self._answer(call, client)
+        body = answer.body
+        if "Retry-After" in answer.headers:
+            now_ms = self._controls.clock.now_ms()
+            body |= {"data": {"serverTime": now_ms, "retryAfter": now_ms + int(answer.headers["Retry-After"]) * 1000}}
+        return Reply(answer.status, msgspec.json.encode(body))
+
+    def _answer(self, call: Call, client: Client) -> Answer:
+        """Return the answer of the exchange's own call, or of what concerns this socket alone."""
+        if call.method in self._calls and not call.method.startswith("sapi."):
+            return self._calls.answer(call.method, call.parameters, call.address, ws_signed(call.parameters))
+        try:
+            self._calls.limits.ask(call.address, WEIGHT, self._controls.clock.now_ms())
+            return Answer(200, self._of_socket(call, client), {})
+        except ApiError as refusal:
+            told = {} if refusal.retry_after_s is None else {"Retry-After": str(refusal.retry_after_s)}
+            return Answer(refusal.status, refusal.body(), told)
+
+    def _of_socket(self, call: Call, client: Client) -> Any:
         match call.method:
             case "userDataStream.subscribe.signature":
-                account = self._operations.account_of(call)
+                now_ms = self._controls.clock.now_ms()
+                account = self._calls.keys.verify(ws_signed(call.parameters), call.parameters, now_ms)
                 return {"subscriptionId": self._audiences.subscribe(account, client.socket, client.outlet)}
             case "userDataStream.unsubscribe":
                 return _unsubscribe(call, client.socket)
             case "session.subscriptions":
                 return [{"subscriptionId": number} for number in client.socket.streams]
-        return self._operations.do(call)
+        raise ApiError(-1000, f"Unknown method '{call.method[:60]}'")
 
 
 class _Wrapping:
@@ -263,8 +259,7 @@ def _read(text: str, address: str) -> Call | Reply:
     except ApiError as error:
         return _refusal(number, error)
     told = {str(key): _text(value) for key, value in parameters.items() if value is not None}
-    payload = "&".join(f"{key}={told[key]}" for key in sorted(told) if key != "signature")
-    return Call(number, method, told, payload, address)
+    return Call(number, method, told, address)
 
 
 def _id(number: Any) -> int | str | None:
@@ -291,10 +286,3 @@ def _text(value: Any) -> str:
         case list() | dict():
             return msgspec.json.encode(value).decode()
     return str(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON has no form for as a text."""
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
