@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, Final
+
+NOW_MS: Final = time.time_ns() // 1_000_000
+"""ccxt leaves out what is older than what was asked for."""
 
 
 def exchange_info(*symbols: str) -> dict[str, Any]:
     """Return exchangeInfo of some symbols, such as BTC/USDT."""
     return {
         "timezone": "UTC",
-        "serverTime": 1_700_000_000_000,
+        "serverTime": NOW_MS,
         "rateLimits": [
             {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
             {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
@@ -52,7 +56,7 @@ def placed(client_id: str, *, order_id: int = 28, status: str = "NEW", filled: s
         "orderId": order_id,
         "orderListId": -1,
         "clientOrderId": client_id,
-        "transactTime": 1_700_000_000_000,
+        "transactTime": NOW_MS,
         "price": "50000.00000000",
         "origQty": "0.00200000",
         "executedQty": filled,
@@ -62,7 +66,7 @@ def placed(client_id: str, *, order_id: int = 28, status: str = "NEW", filled: s
         "timeInForce": "GTC",
         "type": "LIMIT",
         "side": "BUY",
-        "workingTime": 1_700_000_000_000,
+        "workingTime": NOW_MS,
         "selfTradePreventionMode": "NONE",
         "fills": fills if float(filled) else [],
     }
@@ -72,7 +76,7 @@ def queried(client_id: str, *, order_id: int = 28, status: str = "NEW", filled: 
     """Return the answer to a query of the same order."""
     answer = placed(client_id, order_id=order_id, status=status, filled=filled)
     del answer["fills"], answer["transactTime"]
-    times = {"time": 1_700_000_000_000, "updateTime": 1_700_000_000_000, "workingTime": 1_700_000_000_000}
+    times = {"time": NOW_MS, "updateTime": NOW_MS, "workingTime": NOW_MS}
     return {**answer, "stopPrice": "0.0", "icebergQty": "0.0", "isWorking": True, **times}
 
 
@@ -95,7 +99,7 @@ def traded(order_id: int = 28, *, trade_id: int = 7, amount: str = "0.00100000")
         "quoteQty": "50.00000000",
         "commission": "0.00001000",
         "commissionAsset": "BNB",
-        "time": 1_700_000_000_000,
+        "time": NOW_MS,
         "isBuyer": True,
         "isMaker": True,
         "isBestMatch": True,
@@ -108,7 +112,7 @@ def account(**held: str) -> dict[str, Any]:
         "makerCommission": 10,
         "takerCommission": 10,
         "canTrade": True,
-        "updateTime": 1_700_000_000_000,
+        "updateTime": NOW_MS,
         "accountType": "SPOT",
         "balances": [{"asset": asset, "free": free, "locked": "0.00000000"} for asset, free in held.items()],
         "permissions": ["SPOT"],

@@ -43,11 +43,16 @@ def hooked(base: Any, taps: Taps) -> Any:
     own: dict[str, Any] = {"tradebot_taps": taps}
     if taps.dialect.raw_reports:
         own["handle_order_update"] = _report
+        own["handle_balance"] = _no_balance
     return type(f"Hooked{base.__name__.capitalize()}", (_RestHooks, _SocketHooks, base), own)
 
 
 def _report(self: Any, _client: Any, message: Any) -> None:
     self.tradebot_taps.on_report(message)
+
+
+def _no_balance(self: Any, _client: Any, _message: Any) -> None:
+    """Keep no balances: they hold only what changed, and ccxt fails on them where nobody watches balances."""
 
 
 class _RestHooks(_CCXT):  # type: ignore[misc]  # stands before a class known only at run time

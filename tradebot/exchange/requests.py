@@ -1,0 +1,226 @@
+"""How is each request worded for ccxt, and its answer read? Asked by the venue; nothing is ever sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from tradebot.domain.commands import PlaceOrder
+from tradebot.domain.numbers import plain
+from tradebot.domain.orders import Balance, OrderType, TimeInForce
+from tradebot.exchange.capabilities import Capabilities
+from tradebot.exchange.credentials import Credentials
+from tradebot.exchange.dialects import Dialect, dialect_of
+from tradebot.exchange.evidence import followed
+from tradebot.exchange.outcomes import Accepted, Failure, NeverSent, Outcome, Refused, Unknown, failure_of
+from tradebot.exchange.parsing import SeenFill, SeenOrder, Unreadable, balances_of, fills_of, order_of, orders_of
+
+T = TypeVar("T")
+
+_PAGE: Final = 1000
+_MOST_PAGES: Final = 20
+_LIST: Final = 100
+
+
+class Requests:
+    """Speaks to one instance of ccxt. Every method returns what is proven, and raises only when it is cancelled."""
+
+    def __init__(self, exchange: Any, credentials: Credentials, can: Capabilities) -> None:
+        self._exchange = exchange
+        self._dialect: Dialect = dialect_of(exchange.id)
+        self._hide = credentials.hide
+        self._can = can
+
+    async def place(self, command: PlaceOrder) -> Outcome:
+        """Send an order once. Prices and amounts leave as texts, exactly as decided.
+
+        A cancelled wait is Unknown, like every answer that does not prove anything; the caller is not cancelled by it.
+        """
+        reason = self._refuse(command)
+        if reason:
+            return NeverSent(reason)
+        try:
+            wire = self._dialect.to_wire(command.client_id)
+        except ValueError as error:
+            return NeverSent(str(error))
+        params: dict[str, Any] = {self._dialect.place_param: wire}
+        exchange, symbol, side = self._exchange, command.symbol, command.side.value
+        if command.type is OrderType.LIMIT:
+            if command.tif is TimeInForce.PO:
+                params["postOnly"] = True
+            else:
+                params["timeInForce"] = command.tif.value
+            price = plain(command.price)
+            send = partial(exchange.create_order, symbol, "limit", side, plain(command.amount), price, params)
+        elif command.quote_amount:
+            send = partial(exchange.create_market_buy_order_with_cost, symbol, plain(command.quote_amount), params)
+        else:
+            send = partial(exchange.create_order, symbol, "market", side, plain(command.amount), None, params)
+        answer = await self._ask(send, though_cancelled=True)
+        return _read(answer, lambda found: Accepted(order_of(found, symbol, self._dialect)))
+
+    async def cancel(self, client_id: str, symbol: str, venue_id: str) -> SeenOrder | Failure | None:
+        """Ask for a cancel; return the order where the answer tells how it ended, None where it only says yes.
+
+        The answer's own client id is the cancel's on some exchanges: the order's is put in its place.
+        """
+        try:
+            wire = self._dialect.to_wire(client_id)
+        except ValueError as error:
+            return NeverSent(str(error))
+        by, params = self._dialect.cancel_by, {}
+        order_id: str | None = venue_id or None
+        if by == "client_id":
+            order_id, params = None, {self._dialect.find_param: wire}
+        elif by == "wire_id":
+            order_id = wire
+        elif order_id is None:
+            return NeverSent("the exchange cancels by its own id, which is not known yet")
+        answer = await self._ask(lambda: self._exchange.cancel_order(order_id, symbol, params))
+        if isinstance(answer, Failure):
+            return answer
+        try:
+            order = order_of(answer, symbol, self._dialect)
+        except Unreadable:
+            return None
+        return order if order.status in {"canceled", "expired"} and order.client_id == client_id else None
+
+    async def find(self, client_id: str, symbol: str, venue_id: str) -> SeenOrder | Failure:
+        """Return the order as the exchange holds it now; Refused "absent" where it knows none."""
+        try:
+            wire = self._dialect.to_wire(client_id)
+        except ValueError as error:
+            return NeverSent(str(error))
+        exchange, dialect = self._exchange, self._dialect
+        if dialect.lookup == "order":
+            params = {dialect.find_param: wire}
+            found = await self._ask(lambda: exchange.fetch_order(None, symbol, params))
+            return _read(found, lambda answer: _same(order_of(answer, symbol, dialect), client_id))
+        return await self._look_through(client_id, symbol, wire, venue_id)
+
+    async def by_venue_id(self, symbol: str, venue_id: str) -> SeenOrder | Failure:
+        """Return an order by the exchange's own id."""
+        params = {"acknowledged": True} if self._exchange.id == "bybit" else {}
+        found = await self._ask(lambda: self._exchange.fetch_order(venue_id, symbol, params))
+        return _read(found, lambda answer: order_of(answer, symbol, self._dialect))
+
+    async def open_orders(self, symbol: str | None) -> list[SeenOrder] | Failure:
+        """Return the open orders of a symbol, or of all of them (None), everybody's of the account."""
+        found = await self._ask(lambda: self._exchange.fetch_open_orders(symbol))
+        return _read(found, lambda answer: orders_of(answer, symbol or "", self._dialect))
+
+    async def recent_orders(self, symbol: str, since_ms: int | None) -> list[SeenOrder] | Failure:
+        """Return open and ended orders of a symbol since a time of the exchange's (None: the latest)."""
+        exchange, dialect = self._exchange, self._dialect
+        if exchange.has.get("fetchOrders") is True:
+            found = await self._ask(lambda: exchange.fetch_orders(symbol, since_ms, _PAGE))
+            return _read(found, lambda answer: orders_of(answer, symbol, dialect))
+        still_open = await self.open_orders(symbol)
+        if isinstance(still_open, Failure):
+            return still_open
+        found = await self._ask(lambda: exchange.fetch_closed_orders(symbol, since_ms, _LIST))
+        ended = _read(found, lambda answer: orders_of(answer, symbol, dialect))
+        return ended if isinstance(ended, Failure) else [*still_open, *ended]
+
+    async def fills(self, symbol: str, venue_id: str) -> list[SeenFill] | Failure:
+        """Return the trades of one order, as far as the exchange tells them already."""
+        exchange = self._exchange
+        if exchange.id == "binance":
+            return await self._pages(symbol, {"orderId": venue_id})
+        if exchange.has.get("fetchOrderTrades") is True and self._dialect.trades_by_order:
+            found = await self._ask(lambda: exchange.fetch_order_trades(venue_id, symbol))
+        else:
+            found = await self._ask(lambda: exchange.fetch_my_trades(symbol, None, _LIST))
+        seen = _read(found, lambda answer: fills_of(answer, symbol))
+        return seen if isinstance(seen, Failure) else [fill for fill in seen if fill.venue_id == venue_id]
+
+    async def trades(self, symbol: str, *, after_id: int | None, since_ms: int | None) -> list[SeenFill] | Failure:
+        """Return own trades of a symbol: after a trade id where the exchange counts them, else since a time of its."""
+        if self._exchange.id == "binance":
+            params = {"fromId": after_id + 1} if after_id is not None else {}
+            return await self._pages(symbol, params, since_ms if after_id is None else None)
+        found = await self._ask(lambda: self._exchange.fetch_my_trades(symbol, since_ms, _LIST))
+        return _read(found, lambda answer: fills_of(answer, symbol))
+
+    async def balances(self) -> dict[str, Balance] | Failure:
+        """Return every balance that is not nothing."""
+        found = await self._ask(self._exchange.fetch_balance)
+        return _read(found, balances_of)
+
+    def _refuse(self, command: PlaceOrder) -> str:
+        """Say what the exchange cannot do of an order; "" where it can."""
+        can = self._can
+        if command.type is OrderType.LIMIT:
+            return "" if command.tif in can.tifs or command.tif == "GTC" else f"{can.exchange} has no {command.tif}"
+        if command.quote_amount and not can.market_buy_by_quote:
+            return f"{can.exchange} has no market buy by quote amount"
+        if command.side == "buy" and not command.quote_amount and not can.market_buy_by_base:
+            return f"{can.exchange} has no market buy by base amount"
+        return ""
+
+    async def _look_through(self, client_id: str, symbol: str, wire: str, venue_id: str) -> SeenOrder | Failure:
+        exchange, dialect = self._exchange, self._dialect
+        if venue_id and dialect.lookup == "scan":
+            return await self.by_venue_id(symbol, venue_id)
+        params = {dialect.find_param: wire} if dialect.lookup == "filter" else {}
+        for fetch in (exchange.fetch_open_orders, exchange.fetch_closed_orders):
+            found = await self._ask(partial(fetch, symbol, None, _LIST, params))
+            seen = _read(found, lambda answer: orders_of(answer, symbol, dialect))
+            if isinstance(seen, Failure):
+                return seen
+            for order in seen:
+                if order.client_id == client_id or (venue_id and order.venue_id == venue_id):
+                    return order
+        return Refused("", "in neither list of orders", "absent")
+
+    async def _pages(
+        self, symbol: str, params: dict[str, Any], since_ms: int | None = None
+    ) -> list[SeenFill] | Failure:
+        """Return every trade of Binance's myTrades, page by page; an order's pages go on by trade id."""
+        rows: dict[str, SeenFill] = {}
+        for _ in range(_MOST_PAGES):
+            page = partial(self._exchange.fetch_my_trades, symbol, since_ms, _PAGE, params)
+            found = await self._ask(page)
+            seen = _read(found, lambda answer: fills_of(answer, symbol))
+            if isinstance(seen, Failure):
+                return seen
+            rows.update((fill.trade_id, fill) for fill in seen)
+            if len(seen) < _PAGE:
+                break
+            params, since_ms = {**params, "fromId": max(int(fill.trade_id) for fill in seen) + 1}, None
+        return list(rows.values())
+
+    async def _ask(self, call: Callable[[], Awaitable[Any]], *, though_cancelled: bool = False) -> Any:
+        """Return ccxt's answer, or the Failure its error proves; `though_cancelled` judges a cancelled wait, too."""
+        with followed() as trail:
+            try:
+                return await call()
+            except asyncio.CancelledError as error:
+                if not though_cancelled:
+                    raise
+                return failure_of(error, trail, exchange=self._exchange.id, hide=self._hide)
+            except Exception as error:  # noqa: BLE001 - the border to ccxt: every error is judged
+                return failure_of(error, trail, exchange=self._exchange.id, hide=self._hide)
+
+
+def _read(answer: Any, read: Callable[[Any], T]) -> T | Failure:
+    if isinstance(answer, Failure):
+        return answer
+    try:
+        return read(answer)
+    except Unreadable as error:
+        return Unknown(str(error))
+
+
+def _same(order: SeenOrder, client_id: str) -> SeenOrder:
+    """Return `order` where it is the one that was asked for. Raises Unreadable."""
+    if order.client_id and order.client_id != client_id:
+        raise Unreadable("another order was answered")
+    return order
+
+
+def absent(failure: object) -> bool:
+    """Whether an answer says that there is no such order."""
+    return isinstance(failure, Refused) and failure.why == "absent"

@@ -1,0 +1,136 @@
+"""What was missed? Open orders, own orders and own trades compared over REST; asked after every (re)connect.
+
+The user stream tells what happens while it is up and nothing of before; where there is none, this is all there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from tradebot.domain.events import Event
+from tradebot.exchange.clock_offset import ClockOffset
+from tradebot.exchange.outcomes import Failure
+from tradebot.exchange.parsing import SeenFill, SeenOrder
+from tradebot.exchange.requests import Requests, absent
+from tradebot.ports import Clock
+from tradebot.venues.ccxt_lookups import Lookups, cause_of
+from tradebot.venues.ccxt_orders import OwnOrder, OwnOrders
+
+_ONE_BY_ONE: Final = 20  # from here on one request for all symbols costs less (80 of weight against 6 each)
+_MARGIN_MS: Final = 60_000
+
+
+class Reconciler:
+    """Compares and delivers what is new. `busy` says whether a request of an order is under way: then it is left."""
+
+    def __init__(
+        self,
+        orders: OwnOrders,
+        lookups: Lookups,
+        requests: Requests,
+        offset: ClockOffset,
+        clock: Clock,
+        deliver: Callable[[Event], None],
+        busy: Callable[[str], bool],
+    ) -> None:
+        self._orders = orders
+        self._lookups = lookups
+        self._requests = requests
+        self._offset = offset
+        self._clock = clock
+        self._deliver = deliver
+        self._busy = busy
+        self._since_ms = clock.now_ms()
+        self._last_trade: dict[str, int] = {}
+
+    async def run(self) -> str:
+        """Compare once; return why it could not be finished, "" where it was."""
+        symbols = {order.symbol for order in self._orders.live()}
+        seen = await self._open(symbols)
+        if isinstance(seen, Failure):
+            return f"open orders: {cause_of(seen)}"
+        for found in seen.values():
+            fault = await self._refresh(self._orders.know(found.client_id, found.symbol), found)
+            if fault:
+                return fault
+        for order in self._orders.live():
+            if order.client_id in seen or self._busy(order.client_id):
+                continue
+            fault = await self._missing(order)
+            if fault:
+                return fault
+        touched = symbols | self._orders.touched
+        self._orders.touched.clear()
+        for symbol in sorted(touched):
+            fault = await self._trades(symbol)
+            if fault:
+                self._orders.touched |= touched  # all of them again
+                return fault
+        return ""
+
+    async def refresh(self, client_id: str) -> str:
+        """Ask for one order that changed; return why it could not be done, "" where it was."""
+        order = self._orders.get(client_id)
+        return await self._missing(order) if order is not None else ""
+
+    async def _open(self, symbols: set[str]) -> dict[str, SeenOrder] | Failure:
+        """Return own open orders by client id."""
+        found: dict[str, SeenOrder] = {}
+        each: Iterable[str | None] = sorted(symbols) if len(symbols) <= _ONE_BY_ONE else [None]
+        for symbol in each:
+            listed = await self._requests.open_orders(symbol)
+            if isinstance(listed, Failure):
+                return listed
+            found.update((seen.client_id, seen) for seen in listed if self._orders.owns(seen.client_id))
+        return found
+
+    async def _refresh(self, order: OwnOrder, seen: SeenOrder) -> str:
+        if order.ended_as is not None:
+            return ""  # a list that is older than what was seen since
+        if seen.filled <= order.seen_amount:
+            self._tell(self._orders.take(seen, order.client_id, self._clock.now_ms(), ""))
+            return ""
+        whole = await self._lookups.with_fills(order, seen, self._requests)
+        if isinstance(whole, Failure):
+            return f"fills of {order.client_id}: {cause_of(whole)}"
+        self._tell(self._orders.take(whole, order.client_id, self._clock.now_ms(), ""))
+        return ""
+
+    async def _missing(self, order: OwnOrder) -> str:
+        whole = await self._lookups.look(order, self._requests)
+        if isinstance(whole, SeenOrder):
+            self._tell(self._orders.take(whole, order.client_id, self._clock.now_ms(), "found by reconciliation"))
+            return ""
+        return "" if absent(whole) else f"order {order.client_id}: {cause_of(whole)}"
+
+    async def _trades(self, symbol: str) -> str:
+        last = self._last_trade.get(symbol)
+        since = None if last is not None else self._since_ms - self._offset.offset_ms - _MARGIN_MS
+        fills = await self._requests.trades(symbol, after_id=last, since_ms=since)
+        if isinstance(fills, Failure):
+            return f"trades of {symbol}: {cause_of(fills)}"
+        strange: dict[str, list[SeenFill]] = {}
+        for fill in fills:
+            client_id = self._orders.client_id_of(symbol, fill.venue_id)
+            order = self._orders.get(client_id) if client_id else None
+            if order is not None:
+                self._tell(self._orders.take_fills(order, [fill], self._clock.now_ms()))
+            else:
+                strange.setdefault(fill.venue_id, []).append(fill)
+        if strange and self._orders.doubts(symbol):
+            others = await self._lookups.strangers(symbol, set(strange), self._requests)
+            if others is None:
+                return f"trades of {symbol}: whose they are could not be asked"
+            for seen in others:
+                order = self._orders.know(seen.client_id, symbol)
+                self._tell(self._orders.take(seen, seen.client_id, self._clock.now_ms(), "found by its trade"))
+                self._tell(self._orders.take_fills(order, strange[seen.venue_id], self._clock.now_ms()))
+        numbers = [int(fill.trade_id) for fill in fills if fill.trade_id.isdecimal()]
+        if numbers:
+            self._last_trade[symbol] = max(numbers)
+        return ""
+
+    def _tell(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._deliver(event)

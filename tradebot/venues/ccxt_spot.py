@@ -1,0 +1,337 @@
+"""Where do real orders go? A spot account of any exchange that ccxt speaks to; asked by the live shell.
+
+Requests leave at once, each order's in their own order; answers come later, as events handed to `deliver` in the
+loop's thread. Nothing of ccxt's own state is believed: reports are taken raw, and what was missed is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import aiohttp
+
+from tradebot.config.sections.exchange import Exchange
+from tradebot.domain.commands import Command
+from tradebot.domain.errors import CannotStart, TradebotError
+from tradebot.domain.events import Event
+from tradebot.domain.market import Instrument
+from tradebot.exchange.budget import Budget
+from tradebot.exchange.capabilities import Capabilities, capabilities_of
+from tradebot.exchange.clock_offset import ClockOffset
+from tradebot.exchange.construction import Ccxt, connect, disconnect
+from tradebot.exchange.credentials import Credentials
+from tradebot.exchange.dialects import dialect_of
+from tradebot.exchange.hooks import Taps
+from tradebot.exchange.instruments import instruments_of
+from tradebot.exchange.outcomes import Refused
+from tradebot.exchange.parsing import SeenOrder, Unreadable
+from tradebot.exchange.requests import Requests
+from tradebot.ports import Clock, Due, Log
+from tradebot.venues.ccxt_lanes import Lanes
+from tradebot.venues.ccxt_lookups import Lookups
+from tradebot.venues.ccxt_orders import OwnOrders
+from tradebot.venues.ccxt_reconcile import Reconciler
+from tradebot.venues.ccxt_reports import report_of
+from tradebot.venues.ccxt_requests import Answering
+from tradebot.venues.ccxt_stream import UserStream, symbols_by_id
+
+NEVER_MS: Final = 2**62
+
+Failed = Callable[[str, BaseException], None]
+"""Told (name of the part, the error) when a part fails by itself."""
+
+
+class NotRunning(TradebotError):
+    """A command came before the venue was started or after it was stopped; it was not sent."""
+
+
+class CcxtSpot:
+    """A spot account at an exchange: a venue and a component.
+
+    `id_prefix` is what every own client id begins with; all other orders and their fills are left alone.
+    """
+
+    name = "venue"
+
+    def __init__(
+        self,
+        settings: Exchange,
+        credentials: Credentials,
+        *,
+        quote: str,
+        id_prefix: str,
+        clock: Clock,
+        deliver: Callable[[Event], None],
+        log: Log,
+        failed: Failed,
+        connector: Callable[[], aiohttp.BaseConnector] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._quote = quote
+        self._clock = clock
+        self._deliver = deliver
+        self._log = log
+        self._failed = failed
+        self._connector = connector
+        self._dialect = dialect_of(settings.name)
+        self.budget = Budget(clock)
+        self.offset = ClockOffset(self._exchange_time, clock)
+        self.orders = OwnOrders(self.offset, id_prefix)
+        self.stream_up = False
+        """Whether the exchange tells of own orders by itself just now."""
+        self.reconciliations = 0
+        self._instances: list[Ccxt] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lanes: Lanes | None = None
+        self._symbols: Mapping[str, str] = {}
+        self._instruments: Sequence[Instrument] = ()
+        self._due = asyncio.Event()
+        self._hints: dict[str, None] = {}
+        self._whole = False
+        self._settling = False
+
+    # -- the venue ------------------------------------------------------------------------------------
+
+    def submit(self, command: Command, now_ms: int) -> list[Due]:
+        """Send a command; its answers are delivered later. Raises NotRunning, then nothing was sent."""
+        if self._lanes is None:
+            raise NotRunning("the venue is not running")
+        self._lanes.put(command)
+        return []
+
+    def on_market(self, event: Event, now_ms: int) -> list[Due]:
+        """Observe nothing: the exchange sees the market itself."""
+        return []
+
+    def watches(self, symbol: str) -> bool:
+        """Whether a market event could change anything here: never."""
+        return False
+
+    @property
+    def next_due_ms(self) -> int:
+        """When `advance` has something to do: never."""
+        return NEVER_MS
+
+    def advance(self, now_ms: int) -> list[Due]:
+        """Do nothing: answers are delivered."""
+        return []
+
+    def instruments(self) -> Sequence[Instrument]:
+        """Return the active spot markets in the quote currency, once it is started."""
+        return self._instruments
+
+    # -- the component --------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Connect, and return when orders can be sent. Raises CannotStart; nothing stays open then."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End every task and socket; an order whose request is under way is told as unknown."""
+        lanes, self._lanes = self._lanes, None
+        if lanes is not None:
+            await lanes.stop()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        instances, self._instances = self._instances, []
+        for exchange in instances:
+            await disconnect(exchange)
+        self.stream_up = False
+
+    async def _start(self) -> None:
+        settings = self._settings
+        trading_taps = Taps(self.budget, self._dialect, urgent=True)
+        trading_taps.on_report = self._on_report
+        trading_taps.on_connected = self._on_connected
+        polling = self._connect(Taps(self.budget, self._dialect, urgent=False), throttled=True)
+        trading = self._connect(trading_taps, throttled=not self._dialect.weight_headers)
+        can = capabilities_of(trading)
+        self._say_lacks(can)
+        await self._load(polling, trading)
+        if can.clock:
+            await self._first_time()
+        for exchange in self._instances:
+            self.offset.apply_to(exchange)
+        requests = Requests(trading, self._credentials, can), Requests(polling, self._credentials, can)
+        await self._check_key(requests[1])
+        lookups = Lookups(self.orders, self.offset, settings, self._clock)
+        answering = Answering(*requests, self.orders, lookups, self.offset, self._clock, self._deliver)
+        self._lanes = lanes = Lanes(partial(self._handle, answering), self._on_free)
+        reconciler = Reconciler(self.orders, lookups, requests[1], self.offset, self._clock, self._deliver, lanes.busy)
+        self._spawn("reconcile", self._keep_reconciled(reconciler, lanes))
+        if can.clock:
+            self._spawn("clock", self._keep_time())
+        if can.user_stream:
+            stream = UserStream(trading, self, self._dialect, settings.request_timeout_s)
+            self._spawn("stream", stream.run())
+
+    def _connect(self, taps: Taps, *, throttled: bool) -> Ccxt:
+        connector = self._connector() if self._connector is not None else None
+        exchange = connect(
+            self._settings, taps, credentials=self._credentials, throttled=throttled, connector=connector
+        )
+        self._instances.append(exchange)
+        return exchange
+
+    def _say_lacks(self, can: Capabilities) -> None:
+        if can.refusals:
+            what = "; ".join(f"{lack.what} ({lack.instead})" for lack in can.refusals)
+            raise CannotStart(f"{can.exchange} cannot be traded on, it lacks {what}")
+        for lack in can.lacks:
+            self._log.emit("system", "INFO", "VENUE_LACK", f"{can.exchange} lacks {lack.what}: {lack.instead}")
+
+    async def _load(self, polling: Ccxt, trading: Ccxt) -> None:
+        try:
+            markets = await polling.load_markets()
+        except Exception as error:  # noqa: BLE001 - the border to ccxt: a start says what is wrong and ends
+            raise CannotStart(f"{self._settings.name}: its markets could not be loaded: {_words(error)}") from None
+        trading.set_markets_from_exchange(polling)
+        self._symbols = symbols_by_id(markets)
+        self._instruments = instruments_of(markets, self._quote)
+
+    async def _first_time(self) -> None:
+        try:
+            await self.offset.measure(3)
+        except Exception as error:  # noqa: BLE001 - the border to ccxt: a start says what is wrong and ends
+            raise CannotStart(f"{self._settings.name}: its time could not be asked for: {_words(error)}") from None
+        if abs(self.offset.offset_ms) > self._settings.max_clock_offset_ms:
+            raise CannotStart(
+                f"this machine's clock is {self.offset.offset_ms} ms ahead of {self._settings.name}'s, more than "
+                f"exchange.max_clock_offset_ms = {self._settings.max_clock_offset_ms}: set it right first"
+            )
+
+    async def _check_key(self, requests: Requests) -> None:
+        found = await requests.balances()
+        if isinstance(found, Refused) and found.why == "rule":
+            raise CannotStart(f"{self._settings.name} refuses the key: {found.code} {found.message}")
+
+    # -- what happens by itself -----------------------------------------------------------------------
+
+    def up(self) -> None:
+        """Note that the user stream is connected: what happened before is asked for."""
+        self.stream_up = True
+        self._log.emit("system", "INFO", "VENUE_STREAM_OPENED", f"{self._settings.name} tells of own orders")
+        self._settling = not self._dialect.raw_reports  # such a stream begins to tell somewhat later than it connects
+        self._compare()
+
+    def down(self, cause: str) -> None:
+        """Note that the user stream is lost: own orders are asked for until it is back."""
+        self.stream_up = False
+        text = f"{self._settings.name} tells of own orders no more: {self._credentials.hide(cause)}"
+        self._log.emit("system", "WARNING", "VENUE_STREAM_LOST", text)
+        self._compare()
+
+    def changed(self, order: SeenOrder) -> None:
+        """Note that an own order changed: it is asked for."""
+        if self.orders.owns(order.client_id):
+            self._hints[order.client_id] = None
+            self._due.set()
+
+    def _on_connected(self, url: str) -> None:
+        if not self._dialect.raw_reports:
+            self.up()
+
+    def _on_report(self, message: Mapping[str, Any]) -> None:
+        try:
+            seen, reason = report_of(message, self._symbols)
+        except Unreadable as error:
+            self._log.emit("system", "WARNING", "VENUE_REPORT_UNREADABLE", f"{error}: own orders are asked for")
+            self._compare()
+            return
+        if not self.orders.owns(seen.client_id):
+            self.orders.foreign += 1
+            return
+        for event in self.orders.take(seen, seen.client_id, self._clock.now_ms(), reason):
+            self._deliver(event)
+
+    def _compare(self) -> None:
+        self._whole = True
+        self._due.set()
+
+    def _on_free(self, client_id: str) -> None:
+        if client_id in self._hints:
+            self._due.set()
+
+    async def _handle(self, answering: Answering, command: Command) -> None:
+        try:
+            await answering.handle(command)
+        except asyncio.CancelledError:
+            answering.failed(command, "the venue was stopped")
+            raise
+        except Exception as error:  # noqa: BLE001 - the supervision border of a request: told, and booked as unknown
+            what = f"{type(command).__name__}: {type(error).__name__}: {self._credentials.hide(str(error))}"
+            self._log.emit("system", "ERROR", "VENUE_REQUEST_BROKE", what)
+            answering.failed(command, type(error).__name__)
+
+    async def _keep_reconciled(self, reconciler: Reconciler, lanes: Lanes) -> None:
+        settings, told = self._settings, ""
+        while True:
+            slow = self.stream_up and not self._settling
+            whole = await self._wait(float(settings.reconcile_interval_s if slow else settings.poll_interval_s))
+            fault = ""
+            for client_id in [each for each in self._hints if not lanes.busy(each)]:
+                del self._hints[client_id]
+                fault = fault or await reconciler.refresh(client_id)
+            if whole or fault:
+                self._settling = False
+                fault = await reconciler.run()
+            if fault:
+                if fault != told:
+                    self._log.emit("system", "WARNING", "VENUE_NOT_RECONCILED", fault)
+                await asyncio.sleep(float(settings.poll_interval_s))
+                self._compare()
+            elif whole:
+                self.reconciliations += 1
+            told = fault
+
+    async def _wait(self, limit_s: float) -> bool:
+        """Wait until something is to be asked for; return whether it is everything."""
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._due.wait()
+        except TimeoutError:
+            self._whole = True
+        self._due.clear()
+        whole, self._whole = self._whole, False
+        return whole
+
+    async def _keep_time(self) -> None:
+        settings = self._settings
+        while True:
+            await asyncio.sleep(float(settings.clock_interval_s))
+            try:
+                await self.offset.measure()
+            except Exception as error:  # noqa: BLE001 - the border to ccxt: what was measured stays in use
+                self._log.emit("system", "WARNING", "VENUE_CLOCK_UNKNOWN", _words(error))
+                continue
+            if abs(self.offset.offset_ms) > settings.max_clock_offset_ms:
+                text = f"this machine's clock is {self.offset.offset_ms} ms ahead of {settings.name}'s"
+                self._log.emit("system", "WARNING", "VENUE_CLOCK_OFF", text, offset_ms=self.offset.offset_ms)
+
+    async def _exchange_time(self) -> int:
+        return int(await self._instances[-1].fetch_time())
+
+    def _spawn(self, part: str, main: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(main, name=f"tradebot-venue-{part}")
+        task.add_done_callback(self._on_done)
+        self._tasks.append(task)
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(self.name, error)
+
+
+def _words(error: BaseException) -> str:
+    """Say what went wrong without the address in ccxt's texts, which may be signed."""
+    return " from ".join(type(each).__name__ for each in (error, error.__cause__) if each is not None)
