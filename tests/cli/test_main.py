@@ -12,6 +12,7 @@ import pytest
 from tradebot import __version__
 from tradebot.cli.main import COMMANDS, main
 from tradebot.cli.schema import generated
+from tradebot.config.loader import load_profile
 from tradebot.config.template import template
 
 
@@ -56,14 +57,30 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 def test_init_writes_the_template_and_replaces_nothing_unasked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", "profiles/new.toml"]) == 0
     path = Path("profiles/new.toml")
-    assert path.read_text(encoding="utf-8") == template()
+    assert path.read_text(encoding="utf-8") == template("new")
     path.write_text("mine")
     assert main(["init", "profiles/new.toml"]) == 1
     assert "tradebot init --force profiles/new.toml" in capsys.readouterr().err
     assert path.read_text() == "mine"
     assert main(["init", "--force", "profiles/new.toml"]) == 0
-    assert path.read_text(encoding="utf-8") == template()
+    assert path.read_text(encoding="utf-8") == template("new")
     assert main(["validate", "new"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "instance"),
+    [
+        ("profiles/my.toml", "my"),
+        ("My Bot_v2.toml", "my-bot-v"),
+        ("eight-8-cut.toml", "eight-8"),
+        ("profiles/-x-.toml", "x"),
+        ("ß.toml", "tradebot"),
+    ],
+)
+def test_init_names_the_bot_after_its_file(file: str, instance: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", file]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith(f" state/{instance}")
+    assert load_profile(file, {}).profile.bot.instance == instance
 
 
 def test_init_where_nothing_can_be_written_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,11 @@ def test_a_missing_profile_is_told_with_the_nearest() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["profiles/mine.toml", "./profiles/mine.toml"])
+def test_a_missing_profile_of_the_folder_is_not_looked_for_in_a_folder_within(name: str) -> None:
+    assert faults(name) == [f"{name}: there is no such profile; looked for {name}"]
+
+
 def test_a_name_that_is_empty_is_told() -> None:
     assert faults("") == ["profile: its name is empty"]
 

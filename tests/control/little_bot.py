@@ -34,21 +34,30 @@ from tradebot.domain.views import (
 from tradebot.ports import NotNow
 
 BEGUN_MS = 1_790_000_000_000
+DIGEST = "1a2b3c4d" * 8
+OTHER_DIGEST = "99887766" * 8
 LOOSER = ChangeView(
     key="budget.max_positions", old="10", new="40", origin="prod.toml:9", reload="live", looser=True, effect="at once"
 )
 
 
 class LittleBot:
-    """Trades nothing. `draft` is what the next reload finds, `hold` keeps changes of the profile waiting."""
+    """Trades nothing. `draft` is what the next reload finds, `hold` keeps changes of the profile waiting.
 
-    def __init__(self, symbols: int = 2) -> None:
+    With the draft "waiting" an edit waits from the beginning, and with "replaced" another one as soon as it was seen.
+    """
+
+    def __init__(self, symbols: int = 2, path: str = "prod.toml", draft: str = "valid") -> None:
         self.symbols = symbols
+        self.path = path
         self.profile = {"buying": True, "exits": True}
         self.overrides: dict[str, tuple[bool, str]] = {}
         self.generations = [self._generation(1, "start", "start")]
-        self.draft = "valid"
+        self.draft = draft
         self.pending: PendingView | None = None
+        if draft in {"waiting", "replaced"}:
+            self.pending = self._pending("file", DIGEST)
+        self.last: OutcomeView | None = None
         self.paused = ""
         self.flattening: tuple[str, ...] = ()
         self.stopped = asyncio.Event()
@@ -106,13 +115,15 @@ class LittleBot:
         if self.error is not None:
             raise self.error
         profile = ProfileView(
-            path="prod.toml",
+            path=self.path,
             generation=self.number,
             since_ms=BEGUN_MS,
             cause="edit",
             who="file",
             digest="ab" * 32,
             pending=self.pending,
+            last_reload=self.last,
+            last_reload_ms=BEGUN_MS,
             probation=ProbationView(until_ms=BEGUN_MS + 492_000, falls_back_to=1, guards=("errors 0 < 5/min",)),
             overrides=tuple(view for view in self.features() if view.override),
         )
@@ -121,7 +132,7 @@ class LittleBot:
             up_s=9_667.5, trading=True, buying=True, exits=True, paused=self.paused,
             flattening=self.flattening, stopping="asked" if self.stopped.is_set() else "", symbols=self.symbols,
             stale=1, warming=0, positions=1, intents=1, orders=1, unknown_orders=0, fills=7, trades=3,
-            pnl=Decimal("12.40"), cash=Decimal("900.10"), held=Decimal("98.5"), errors=0, warnings=2, age_s=0.25,
+            pnl=Decimal("12.40"), cash=Decimal("900.10"), held=Decimal("100.8"), errors=0, warnings=2, age_s=0.25,
             seq=48_112, session="sessions/x",
         )  # fmt: skip
 
@@ -177,29 +188,49 @@ class LittleBot:
             for tell in self.listeners.values():
                 tell(line)
 
-    async def reload(self, *, confirm: bool, who: str) -> OutcomeView:
+    @staticmethod
+    def _pending(who: str, digest: str) -> PendingView:
+        return PendingView(
+            digest=digest,
+            since_ms=BEGUN_MS,
+            who=who,
+            reason="loosens: budget.max_positions 10 → 40",
+            changes=(LOOSER,),
+            plan=(),
+        )
+
+    async def reload(self, *, confirm: bool, who: str, shown: str = "") -> OutcomeView:
         await self._work("reload", who)
-        if confirm and self.pending is not None:
-            self.pending = None
+        if self.draft == "replaced":
+            self.pending = self._pending("file", OTHER_DIGEST)
+        if confirm and self.pending is not None and self.pending.digest.startswith(shown):
+            self.pending, self.draft = None, "same"
             return self._next("confirm", who, "  budget.max_positions 10 → 40")
+        self.last = self._judged(who, accepted=confirm)
+        return self.last or self._next("edit", who, "  drop.threshold_bps      250 → 300      from the next decision")
+
+    def _judged(self, who: str, *, accepted: bool) -> OutcomeView | None:
+        """Return what becomes of the draft, None where it is applied."""
         match self.draft:
             case "faulty":
                 fault = FaultView(file="prod.toml", line=9, column=1, key="drop.treshold_bps", message="unknown key")
                 lines = ("rejected · prod.toml · 1 fault", "prod.toml:9:1: drop.treshold_bps: unknown key")
                 return OutcomeView(outcome="rejected", generation=self.number, lines=lines, faults=(fault,))
-            case "looser":
-                self.pending = PendingView(
-                    since_ms=BEGUN_MS,
-                    who=who,
-                    reason="loosens: budget.max_positions 10 → 40",
-                    changes=(LOOSER,),
-                    plan=(),
-                )
+            case "looser" | "replaced":
+                self.pending = self.pending or self._pending(who, DIGEST)
                 line = "waiting · prod.toml · loosens: budget.max_positions 10 → 40 · `tradebot reload --confirm`"
                 return OutcomeView(outcome="pending", generation=self.number, lines=(line,), changes=(LOOSER,))
+            case "restart":
+                then = "a start runs the generation in force until this is accepted: `tradebot reload --confirm`"
+                lines = (
+                    "refused · prod.toml · needs a restart: engine.band",
+                    "  engine.band  true → false",
+                    "  accepted: the next start runs it" if accepted else f"  {then}",
+                )
+                return OutcomeView(outcome="refused", generation=self.number, lines=lines, keys=("engine.band",))
             case "same":
                 return OutcomeView(outcome="unchanged", generation=self.number, lines=("unchanged · prod.toml",))
-        return self._next("edit", who, "  drop.threshold_bps      250 → 300      from the next decision")
+        return None
 
     async def rollback(self, number: int | None, *, who: str) -> OutcomeView:
         await self._work("rollback", who)

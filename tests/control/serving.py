@@ -15,10 +15,9 @@ from tests.control.little_bot import LittleBot, served
 ROOT = Path(__file__).resolve().parents[2]
 
 
-async def serve(folder: Path, draft: str) -> None:
+async def serve(folder: Path, draft: str, path: str) -> None:
     """Serve the door, and tell a record whenever somebody begins to listen."""
-    bot = LittleBot()
-    bot.draft = draft
+    bot = LittleBot(path=path, draft=draft)
     async with served(folder, bot):
         print("open", flush=True)
         heard = 0
@@ -33,10 +32,10 @@ async def serve(folder: Path, draft: str) -> None:
 
 
 @contextmanager
-def bot_process(folder: Path, draft: str = "valid") -> Iterator[subprocess.Popen[str]]:
+def bot_process(folder: Path, draft: str = "valid", path: str = "prod.toml") -> Iterator[subprocess.Popen[str]]:
     """Yield the process once its door is open; it is killed at the end where it still lives."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.control.serving", str(folder), draft],
+        [sys.executable, "-m", "tests.control.serving", str(folder), draft, path],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -51,4 +50,4 @@ def bot_process(folder: Path, draft: str = "valid") -> Iterator[subprocess.Popen
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(serve(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

@@ -7,7 +7,10 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from tradebot.cli.finding import add_bot_arguments, ask, running_bot
+from tradebot.cli.asking import ask
+from tradebot.cli.consent import somebody_there, yes
+from tradebot.cli.finding import add_bot_arguments, running_bot
+from tradebot.cli.words import show
 
 if TYPE_CHECKING:
     from tradebot.control.client import Client
@@ -36,24 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it; 1 where it was not confirmed. Raises as the client does."""
-    home = running_bot(args)
+    meant = running_bot(args)
     command: str = args.command
-    if command in GRAVE and not args.yes and not _sure(f"{home}: {GRAVE[command]}.", command):
+    if command in GRAVE and not args.yes and not _sure(f"{meant.home}: {GRAVE[command]}.", command):
         return 1
-    print(ask(home, ASKS[command]).text)
+    show(f"{meant.home}: {ask(meant, ASKS[command]).text}")
     return 0
 
 
 def _sure(what: str, command: str) -> bool:
     """Return whether the person at the terminal types yes; where there is none, say what to type instead."""
-    if not sys.stdin.isatty():
-        print(f"tradebot: nobody can be asked here; `tradebot {command} --yes` does it", file=sys.stderr)
-        return False
-    try:
-        reply = input(f"{what} Type yes: ")
-    except EOFError:
-        print()
-        reply = ""
-    if reply.strip() != "yes":
-        print("tradebot: not done", file=sys.stderr)
-    return reply.strip() == "yes"
+    if somebody_there():
+        return yes(what)
+    print(f"tradebot: nobody can be asked here; `tradebot {command} --yes` does it", file=sys.stderr)
+    return False

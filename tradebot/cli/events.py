@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tradebot.cli.finding import add_bot_arguments, running_bot, who
+from tradebot.cli.asking import explained, hold_to, who
+from tradebot.cli.finding import Meant, add_bot_arguments, running_bot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print every record from here on, until the bot closes its door. Raises as the client does."""
-    asyncio.run(_follow(running_bot(args), args.json))
+    meant = running_bot(args)
+    with explained(meant.home):
+        asyncio.run(_follow(meant, args.json))
     print("tradebot: the bot has closed its door", file=sys.stderr)
     return 0
 
@@ -35,9 +37,10 @@ def line_of(record: bytes) -> str:
     return f"{time:<8} {level:<7} {told.get('event_type', '')} {told.get('message', '')}".rstrip()
 
 
-async def _follow(home: Path, raw: bool) -> None:
+async def _follow(meant: Meant, raw: bool) -> None:
     from tradebot.control.client import Client
 
-    async with Client(home, who()) as client:
+    async with Client(meant.home, who()) as client:
+        await hold_to(meant, client)
         async for record in client.events():
             print(record.decode("utf-8", "replace").rstrip("\n") if raw else line_of(record), flush=True)

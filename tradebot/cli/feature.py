@@ -5,10 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tradebot.cli.finding import add_bot_arguments, ask, running_bot
+from tradebot.cli.asking import ask
+from tradebot.cli.finding import add_bot_arguments, running_bot
 from tradebot.cli.status import set_by
 from tradebot.cli.without_bot import ask_or_do
+from tradebot.cli.words import on_off, show
 from tradebot.domain.views import SwitchView
+
+DOOR = "control_door"
+
+NO_DOOR = (
+    "no command reaches the bot then, each tells its process number; to come back: SIGTERM stops it, "
+    "`tradebot feature clear control_door`, start it again"
+)
 
 SETS: dict[str, bool | None] = {"on": True, "off": False, "clear": None}
 
@@ -32,8 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the toggles, or set one. Raises as the client does."""
     if args.action == "list":
-        for line in lines(ask(running_bot(args), lambda bot: bot.features())):
-            print(line)
+        show(*lines(ask(running_bot(args), lambda bot: bot.features())))
         return 0
     feature: str = args.feature
     on = SETS[args.action]
@@ -43,20 +51,19 @@ def run(args: argparse.Namespace) -> int:
 
         return switch(home, feature, on, by, now_ms)
 
-    return ask_or_do(args, lambda bot: bot.switch(feature, on), offline)
+    code = ask_or_do(args, lambda bot: bot.switch(feature, on), offline)
+    if code == 0 and feature == DOOR and on is False:
+        show(NO_DOOR)
+    return code
 
 
 def lines(features: tuple[SwitchView, ...]) -> list[str]:
     """Return one line a toggle: its name, what is in force, its sentence or who set it otherwise."""
     width = max((len(one.feature) for one in features), default=0)
-    return [f"{one.feature:<{width}}  {_word(one.on):<3}  {_note(one)}".rstrip() for one in features]
+    return [f"{one.feature:<{width}}  {on_off(one.on):<3}  {_note(one)}".rstrip() for one in features]
 
 
 def _note(one: SwitchView) -> str:
     if not one.override:
         return one.sentence
-    return f"{set_by(one)} · the profile says {_word(one.profile)} · `tradebot feature clear {one.feature}`"
-
-
-def _word(on: bool) -> str:
-    return "on" if on else "off"
+    return f"{set_by(one)} · the profile says {on_off(one.profile)} · `tradebot feature clear {one.feature}`"

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import argparse
 import os
-import pwd
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from tradebot.control.place import standing
 from tradebot.domain.errors import TradebotError
-
-if TYPE_CHECKING:
-    from tradebot.control.client import Client
+from tradebot.storage.home import holder
 
 STATE_DIR = "state"
 STATE_DIR_VARIABLE = "TRADEBOT__BOT__STATE_DIR"
 
-T = TypeVar("T")
-
 
 class WhichBot(TradebotError):
-    """None or several could be meant; the text says how to name one."""
+    """None or several could be meant, or another than was named; the text says how to name one."""
+
+
+class Meant(Struct, frozen=True):
+    """The bot that is meant: its durable home, and the file of the profile it was named by, "" where by none."""
+
+    home: Path
+    profile: str = ""
 
 
 def add_bot_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,44 +35,52 @@ def add_bot_arguments(parser: argparse.ArgumentParser) -> None:
     named.add_argument("--profile", metavar="P", help="the profile it runs: a file, or a name in profiles/")
 
 
-def running_bot(args: argparse.Namespace) -> Path:
-    """Return the home of the running bot that is meant. Raises WhichBot and ProfileInvalid."""
-    return _named(args) or _only(_homes_with(_answers), "answers", "answer")
+def running_bot(args: argparse.Namespace) -> Meant:
+    """Return the running bot that is meant. Raises WhichBot and ProfileInvalid."""
+    return _named(args) or Meant(_only(_homes_with(runs), "runs", "run"))
 
 
-def home_with(args: argparse.Namespace, name: str) -> Path:
-    """Return the home that is meant, whether a bot runs or not, where it holds the file `name`. Raises as above."""
-    home = _named(args) or _only(_homes_with(lambda folder: (folder / name).is_file()), "was there", "were there")
-    if not (home / name).is_file():
-        raise WhichBot(f"{home / name}: is not there; no bot has run there yet")
-    return home
+def bot_with(args: argparse.Namespace, name: str) -> Meant:
+    """Return the bot that is meant, running or not, where its home holds the file `name`. Raises as above.
+
+    Of several below the state folder, the one that runs is meant.
+    """
+    meant = _named(args)
+    if meant is None:
+        homes = _homes_with(lambda folder: (folder / name).is_file())
+        running = [home for home in homes if runs(home)] if len(homes) > 1 else []
+        meant = Meant(_only(running if len(running) == 1 else homes, "was there", "were there"))
+    if not (meant.home / name).is_file():
+        raise WhichBot(f"{meant.home / name}: is not there; no bot has run there yet")
+    return meant
 
 
-def ask(home: Path, question: Callable[[Client], Awaitable[T]]) -> T:
-    """Return what the bot at `home` answers. Raises NoBot, Refused and Unanswered."""
-    from tradebot.control import client
-
-    return client.ask(home, who(), question)
+def runs(home: Path) -> bool:
+    """Whether a bot runs in a home, though it may answer nobody. Raises OSError."""
+    return standing(home) == "answers" or holder(home) is not None
 
 
-def who() -> str:
-    """Return the name under which the bot remembers who asked."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = str(os.getuid())
-    return f"cli:{name}"
+def hold_to_profile(meant: Meant, path: str, verb: str) -> None:
+    """Raise WhichBot where the bot was named by another profile than the one at `path`, which it `verb` (runs, ran).
+
+    A relative path is one from the bot's folder, which may be another than ours: then the file's name must be the same.
+    """
+    if not meant.profile or os.path.realpath(path) == os.path.realpath(meant.profile):
+        return
+    if os.path.isabs(path) or os.path.basename(path) != os.path.basename(meant.profile):
+        how = f"`--home {meant.home}` means it all the same"
+        raise WhichBot(f"{meant.home} {verb} {path}, not {meant.profile}; {how}")
 
 
-def _named(args: argparse.Namespace) -> Path | None:
+def _named(args: argparse.Namespace) -> Meant | None:
     if args.home is not None:
-        return Path(args.home)
+        return Meant(Path(args.home))
     if args.profile is None:
         return None
     from tradebot.config.identity import identity
 
     found = identity(args.profile)
-    return Path(found.state_dir) / found.instance
+    return Meant(Path(found.state_dir) / found.instance, found.path)
 
 
 def _homes_with(true: Callable[[Path], bool]) -> list[Path]:
@@ -80,10 +91,6 @@ def _homes_with(true: Callable[[Path], bool]) -> list[Path]:
         return []
     except OSError as error:
         raise WhichBot(f"{error.filename or folder}: cannot be read ({error.strerror})") from error
-
-
-def _answers(home: Path) -> bool:
-    return standing(home) == "answers"
 
 
 def _only(homes: list[Path], one: str, several: str) -> Path:

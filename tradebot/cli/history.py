@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tradebot.cli.finding import WhichBot, home_with
-from tradebot.cli.status import by, utc
+from tradebot.cli.finding import WhichBot, bot_with
+from tradebot.cli.words import by, show, utc
 from tradebot.config.toml_text import key, literal
 from tradebot.domain.errors import TradebotError
 from tradebot.domain.generation import Generation
@@ -26,6 +26,9 @@ from tradebot.storage.home import PROFILES
 T = TypeVar("T")
 
 ABSENT = "–"
+
+BELOW = 7
+"""Column of what is said below the number of a generation."""
 
 
 class NoGeneration(TradebotError):
@@ -45,13 +48,12 @@ def list_generations(args: argparse.Namespace) -> int:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return 0
     for one in found:
-        print(_line(one))
-        for change in one.changes:
-            print(f"       {change}")
+        show(_line(one), hang=BELOW)
+        show(*(f"{'':{BELOW}}{change}" for change in one.changes))
     return 0
 
 
-def show(args: argparse.Namespace, number: int) -> int:
+def show_generation(args: argparse.Namespace, number: int) -> int:
     """Print the effective profile of a generation as TOML. Raises NoGeneration too."""
     sys.stdout.write(_kept(_read(args, lambda history: history.generation(number)), number).effective)
     return 0
@@ -66,13 +68,13 @@ def compare(args: argparse.Namespace) -> int:
 
     before, after = _read(args, read)
     old, new = _kept(before, first), _kept(after, second)
-    print(f"generation {old.number} → {new.number}")
+    show(f"generation {old.number} → {new.number}")
     changes = list(differences(old.effective, new.effective))
     width = max((len(name) for name, _, _ in changes), default=0)
     for name, was, becomes in changes:
-        print(f"  {name:<{width}}  {was} → {becomes}")
+        show(f"  {name:<{width}}  {was} → {becomes}")
     if not changes:
-        print("  the same settings")
+        show("  the same settings")
     return 0
 
 
@@ -86,7 +88,7 @@ def differences(before: str, after: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _read(args: argparse.Namespace, question: Callable[[History], T]) -> T:
-    path = home_with(args, PROFILES) / PROFILES
+    path = bot_with(args, PROFILES).home / PROFILES
     history = History.read_only(path)
     if history is None:
         raise WhichBot(f"{path}: is not there any more")

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from tradebot.cli.words import show
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the file and `--force`."""
@@ -17,18 +19,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the profile; 1 if the file is there already."""
-    from tradebot.config.template import template
+    from tradebot.config.sections.bot import Bot
+    from tradebot.config.template import instance_for, template
 
     path = Path(args.file)
+    instance = instance_for(path.stem) or str(Bot.model_fields["instance"].default)
     if path.exists() and not args.force:
         print(f"tradebot: {path} is there already; `tradebot init --force {path}` replaces it", file=sys.stderr)
         return 1
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w" if args.force else "x", encoding="utf-8") as file:
-            file.write(template())
+            file.write(template(instance))
     except OSError as error:
         print(f"tradebot: {path} cannot be written: {error.strerror}", file=sys.stderr)
         return 1
-    print(f"wrote {path}: change it, then `tradebot validate {path}`")
+    show(f"wrote {path}: change it, then `tradebot validate {path}`")
+    homes = Bot.model_fields["state_dir"].default
+    show(f"its bot is named {instance}: what outlives a run is kept in {homes}/{instance}")
     return 0

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from tradebot import __version__
+from tradebot.cli.words import show
 from tradebot.config.faults import ProfileInvalid
 from tradebot.domain.errors import CannotStart, ExitCode, TradebotError
 
@@ -38,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("tradebot.cli.schema", "Write or check the JSON Schema, the API's document and the reference."),
     "replay": ("tradebot.cli.replay", "Run a profile over recorded candles."),
     "report": ("tradebot.cli.report", "Tell what one or several sessions did."),
+    "sandbox": ("tradebot.cli.sandbox", "Run an exchange to rehearse against, on this machine alone."),
     "status": ("tradebot.cli.status", "Tell how the running bot is."),
     "events": ("tradebot.cli.events", "Follow what the running bot tells its logs."),
     "reload": ("tradebot.cli.reload", "Let the running bot read its profile again."),
@@ -58,13 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(typed)
     except ProfileInvalid as invalid:
-        print(invalid, file=sys.stderr)
+        show(*str(invalid).splitlines(), *getattr(invalid, "__notes__", ()), file=sys.stderr)
         return ExitCode.BAD_PROFILE
     except CannotStart as error:
-        print(f"tradebot: {error}", file=sys.stderr)
+        show(*f"tradebot: {error}".splitlines(), file=sys.stderr)
         return error.exit_code
     except TradebotError as error:
-        print(f"tradebot: {error}", file=sys.stderr)
+        show(*f"tradebot: {error}".splitlines(), file=sys.stderr)
         return ExitCode.CRASHED
     except KeyboardInterrupt:
         print("tradebot: interrupted", file=sys.stderr)  # before or outside a run, which has its own handlers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tradebot.cli.words import show
 from tradebot.domain.views import OutcomeView
 
 DONE = frozenset({"unchanged", "applied", "pending"})
@@ -10,6 +11,5 @@ DONE = frozenset({"unchanged", "applied", "pending"})
 
 def tell(outcome: OutcomeView) -> int:
     """Print the bot's own lines; return 0 where it was done or waits, 1 where it was not done."""
-    for line in outcome.lines or (f"{outcome.outcome} · generation {outcome.generation}",):
-        print(line)
+    show(*(outcome.lines or (f"{outcome.outcome} · generation {outcome.generation}",)))
     return 0 if outcome.outcome in DONE else 1

@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     if args.generation is not None:
-        from tradebot.cli.history import show
+        from tradebot.cli.history import show_generation
 
         if args.file is not None and args.home is None and args.profile is None:
             args.profile = args.file
-        return show(args, args.generation)
+        return show_generation(args, args.generation)
     profile = args.file or args.profile
     if profile is None:
         print("tradebot: name a profile, or a generation with --generation N", file=sys.stderr)

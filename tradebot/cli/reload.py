@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tradebot.cli.finding import add_bot_arguments, ask, running_bot
+from tradebot.cli.asking import ask
+from tradebot.cli.confirming import confirm
+from tradebot.cli.finding import add_bot_arguments, running_bot
 from tradebot.cli.outcome import tell
+from tradebot.cli.pending import ID_LENGTH
 from tradebot.cli.without_bot import ask_or_do
+
+LONGEST_ID = 64
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,8 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     if parser.get_default("command") == "rollback":
         add_generation(parser)
     else:
-        parser.add_argument("--confirm", action="store_true", help="apply also what waits for a confirmation")
-        parser.epilog = "exit code: 0 applied, unchanged or waiting for its confirmation; 1 rejected, refused or undone"
+        parser.add_argument(
+            "--confirm",
+            nargs="?",
+            const="",
+            type=_id,
+            metavar="ID",
+            help="apply what waits for a confirmation: with its ID (`tradebot status`) without asking, else asking",
+        )
+        parser.epilog = (
+            "exit code: 0 applied, unchanged or waiting for its confirmation; 1 rejected, refused, undone, "
+            "or not confirmed"
+        )
     add_bot_arguments(parser)
 
 
@@ -29,7 +44,11 @@ def add_generation(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask, and print what became of it. Raises as the client does."""
-    return rollback(args) if args.command == "rollback" else _reload(args)
+    if args.command == "rollback":
+        return rollback(args)
+    if args.confirm is not None:
+        return confirm(running_bot(args), args.confirm)
+    return tell(ask(running_bot(args), lambda bot: bot.reload()))
 
 
 def rollback(args: argparse.Namespace) -> int:
@@ -51,6 +70,8 @@ def generation(word: str) -> int:
     return int(word)
 
 
-def _reload(args: argparse.Namespace) -> int:
-    confirm: bool = args.confirm
-    return tell(ask(running_bot(args), lambda bot: bot.reload(confirm=confirm)))
+def _id(word: str) -> str:
+    given = word.lower()
+    if not (ID_LENGTH <= len(given) <= LONGEST_ID and set(given) <= set("0123456789abcdef")):
+        raise argparse.ArgumentTypeError(f"{word!r} is no ID: `tradebot status` shows that of what waits")
+    return given

@@ -8,7 +8,9 @@ import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from tradebot.cli.faulty_start import way_back
 from tradebot.cli.streams import forget_terminal, say
+from tradebot.config.faults import ProfileInvalid
 from tradebot.domain.errors import DataInvalid, StorageFailed
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
 
@@ -38,9 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the bot; return its exit code. Raises ProfileInvalid and CannotStart."""
+    """Run the bot; return its exit code. Raises ProfileInvalid, with a note on the way back, and CannotStart."""
     with Signals() as signals:
-        return run_with(args, signals)
+        try:
+            return run_with(args, signals)
+        except ProfileInvalid as invalid:
+            if note := way_back(args.profile, invalid):
+                invalid.add_note(note)
+            raise
 
 
 def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None = None) -> int:

@@ -3,53 +3,53 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 
 import msgspec
 
-from tradebot.cli.finding import add_bot_arguments, ask, running_bot
-from tradebot.domain.views import ChangeView, ProfileView, StatusView, SwitchView
+from tradebot.cli.asking import ask
+from tradebot.cli.finding import add_bot_arguments, running_bot
+from tradebot.cli.holdings import holding_rows
+from tradebot.cli.pending import beyond_reason, pending_id
+from tradebot.cli.words import by, many, on_off, show, signed, span, table, utc
+from tradebot.domain.views import OutcomeView, ProfileView, Snapshot, StatusView, SwitchView
+
+LEAVING = "market.symbols"
+"""The gate of a symbol that the profile does not name any more: what is held of it is sold, nothing is bought."""
+
+FAULTS = 3
+"""So many faults of a rejected edit are told; more are counted."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the format."""
-    parser.add_argument("--json", action="store_true", help="everything, for machines")
+    parser.add_argument("--json", action="store_true", help="everything, for machines: the status and all it sums up")
     add_bot_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the status. Raises as the client does."""
-    status = ask(running_bot(args), lambda bot: bot.status())
+    shown = ask(running_bot(args), lambda bot: bot.snapshot())
     if args.json:
-        print(msgspec.json.format(msgspec.json.encode(status), indent=2).decode())
-    else:
-        print("\n".join(status_text(status)))
+        print(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
+        return 0
+    show(_headline(shown.status))
+    lines, column = table(status_rows(shown))
+    show(*lines, hang=column)
     return 0
 
 
-def status_text(status: StatusView) -> list[str]:
-    """Return the status as lines; the first says it all on a good day."""
-    rows = [*_trading(status), *_profile(status.profile, status.at_ms)]
-    rows.append(("log", f"{_many(status.errors, 'error')}, {_many(status.warnings, 'warning')} · {status.session}"))
-    width = max(len(head) for head, _ in rows)
-    return [_headline(status), *(f"{head:<{width}}  {text}" for head, text in rows)]
-
-
-def span(seconds: float) -> str:
-    """Return a duration as hours, minutes and seconds: 2:41:07, or 8:12 below one hour."""
-    minutes, rest = divmod(max(0, int(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def utc(at_ms: int) -> str:
-    """Return a time as people read it."""
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def by(cause: str, who: str) -> str:
-    """Return why and by whom, in one word where both are the same."""
-    return cause if cause == who else f"{cause} by {who}"
+def status_rows(shown: Snapshot) -> list[tuple[str, str]]:
+    """Return the status below its headline as (head, text) rows."""
+    status = shown.status
+    errors = f"{many(status.errors, 'error')}, {many(status.warnings, 'warning')} · {status.session}"
+    return [
+        ("market", _market(shown)),
+        *holding_rows(shown),
+        ("result", _result(status)),
+        *_halted(status),
+        *_profile(status.profile, status.at_ms),
+        ("log", errors),
+    ]
 
 
 def set_by(switch: SwitchView) -> str:
@@ -70,27 +70,30 @@ def _headline(status: StatusView) -> str:
         parts.append("stopping")
     elif not status.trading:
         parts.append("not trading yet")
-    buying = "paused" if status.buying and status.paused else _on(status.buying)
+    buying = "paused" if status.buying and status.paused else on_off(status.buying)
     parts += [f"buying {buying}", *([] if status.exits else ["exits off"]), f"up {span(status.up_s)}"]
     return " · ".join(parts)
 
 
-def _trading(status: StatusView) -> list[tuple[str, str]]:
+def _market(shown: Snapshot) -> str:
+    status = shown.status
+    leaving = sum(1 for drop in shown.drops if drop.gate == LEAVING)
+    warming = sum(1 for drop in shown.drops if drop.warm_in_s > 0 and drop.gate != LEAVING)
     age = "no price yet" if status.age_s is None else f"newest price {status.age_s:.1f} s old"
-    market = [_many(status.symbols, "symbol"), age]
-    market += [f"{status.stale} stale"] if status.stale else []
-    market += [f"{status.warming} warming up, not bought yet"] if status.warming else []
-    orders = _many(status.orders, "order")
-    if status.unknown_orders:
-        orders += f", {status.unknown_orders} of unknown outcome"
-    sign = "+" if status.pnl > 0 else ""
-    quote = status.quote
-    rows = [
-        ("market", " · ".join(market)),
-        ("positions", f"{status.positions}, worth {status.held:,.2f} {quote} · {status.intents} under way · {orders}"),
-        ("result", f"{sign}{status.pnl:,.2f} {quote} in {_many(status.trades, 'trade')} · {_many(status.fills, 'fill')}"
-                   f" · cash {status.cash:,.2f} {quote}"),
-    ]  # fmt: skip
+    parts = [many(status.symbols, "symbol"), age]
+    parts += [f"{status.stale} stale"] if status.stale else []
+    parts += [f"{warming} warming up, not bought yet"] if warming else []
+    parts += [f"{leaving} leaving, not bought any more"] if leaving else []
+    return " · ".join(parts)
+
+
+def _result(status: StatusView) -> str:
+    realised = f"this run {signed(status.pnl)} {status.quote} in {many(status.trades, 'trade')}"
+    return f"{realised} · {many(status.fills, 'fill')} · cash {status.cash:,.2f} {status.quote}"
+
+
+def _halted(status: StatusView) -> list[tuple[str, str]]:
+    rows = []
     if status.paused:
         rows.append(("paused", f"by {status.paused} · `tradebot resume` buys again"))
     if status.flattening:
@@ -111,24 +114,32 @@ def _profile(profile: ProfileView, now_ms: int) -> list[tuple[str, str]]:
         guards = f": {', '.join(probation.guards)}" if probation.guards else ""
         rows.append(("probation", f"{left} left, else back to generation {probation.falls_back_to}{guards}"))
     if (pending := profile.pending) is not None:
-        others = [_change(change) for change in pending.changes if change.key not in pending.reason]
-        rows.append(("waiting", " · ".join([pending.reason, *others, "`tradebot reload --confirm`"])))
+        rows.append(("waiting", f"ID {pending_id(pending)} · {pending.reason} · `tradebot reload --confirm`"))
+        rows += [("", f"{change.key} {change.old} → {change.new}") for change in beyond_reason(pending)]
         rows += [("", line) for line in pending.plan]
     for one in profile.overrides:
         clear = f"`tradebot feature clear {one.feature}`"
-        rows.append(("override", f"features.{one.feature} {_on(one.on)} · {set_by(one)} · {clear}"))
+        rows.append(("override", f"features.{one.feature} {on_off(one.on)} · {set_by(one)} · {clear}"))
     if profile.last_reload is not None and profile.last_reload.lines:
-        rows.append(("last edit", f"{utc(profile.last_reload_ms)} · {profile.last_reload.lines[0]}"))
+        rows += _last_edit(profile.last_reload, profile.last_reload_ms, shown=pending is not None)
     return rows
 
 
-def _change(change: ChangeView) -> str:
-    return f"{change.key} {change.old} → {change.new}"
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
-
-
-def _on(on: bool) -> str:
-    return "on" if on else "off"
+def _last_edit(last: OutcomeView, at_ms: int, *, shown: bool) -> list[tuple[str, str]]:
+    """Return what became of the last edit, and what is to be done about it; nothing where it is `shown` as waiting."""
+    head, *rest = (line.strip() for line in last.lines)
+    rows = [("last edit", f"{utc(at_ms)} · {head}")]
+    match last.outcome:
+        case "pending" if shown:
+            return []
+        case "rejected":
+            places = [f"{one.file}:{one.line}" if one.line else one.file for one in last.faults]
+            faults = [
+                f"{place}: {one.key}: {one.message}" if one.key else f"{place}: {one.message}"
+                for place, one in zip(places, last.faults, strict=True)
+            ]
+            rows += [("", fault) for fault in faults[:FAULTS]]
+            rows += [("", f"and {len(faults) - FAULTS} more: `tradebot reload`")] if len(faults) > FAULTS else []
+        case "refused" | "rolled_back" if rest:
+            rows.append(("", rest[-1]))  # what to do next
+    return rows

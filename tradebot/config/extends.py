@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -13,11 +14,16 @@ from msgspec import Struct, field
 from tradebot.config.faults import Fault, ProfileInvalid, dotted, shown
 from tradebot.config.merge import Origin, Origins, merged, overlay
 from tradebot.config.positions import Mark
-from tradebot.config.reading import Read, read
+from tradebot.config.reading import LARGEST_BYTES, Read, read
 
 FOLDER = "profiles"
 SUFFIX = ".toml"
 EXTENDS = "extends"
+
+MOST_FILES = 100
+"""So many files make up a profile at most: more is a mistake, and each is read at every look."""
+
+_LONGEST_NAME = 4_096  # of a path, on Linux
 
 
 class ProfileFile(Struct, frozen=True):
@@ -47,12 +53,16 @@ class Disk:
         try:
             with open(path, "rb", opener=_without_waiting) as file:
                 mode = os.fstat(file.fileno()).st_mode
-                return file.read() if stat.S_ISREG(mode) else f"{path} is no file, but a pipe or a device"
-        except FileNotFoundError:
-            return f"there is no file {path}{_near(path, os.path.dirname(path), by_name=False)}"
+                if not stat.S_ISREG(mode):
+                    return f"{path} is no file, but a pipe or a device"
+                return bounded(path, file.read(LARGEST_BYTES + 1))
         except IsADirectoryError:
             return f"{path} is a folder"
         except OSError as error:
+            if os.path.islink(path) and error.errno in (errno.ELOOP, errno.ENOENT):
+                return _led_nowhere(path, error.errno)
+            if error.errno == errno.ENOENT:
+                return f"there is no file {path}{_near(path, os.path.dirname(path), by_name=False)}"
             return f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
 
     def same(self, path: str) -> str:
@@ -77,17 +87,29 @@ def resolve(name_or_path: str) -> str:
     """
     if not name_or_path:
         raise ProfileInvalid([Fault("profile", 0, 0, "", "its name is empty")])
+    if not _encodable(name_or_path):
+        message = "its name is not UTF-8, and could not be told in records and logs: rename it"
+        raise ProfileInvalid([Fault(shown(name_or_path), 0, 0, "", message)])
     tried = [name_or_path] if name_or_path.endswith(SUFFIX) else [name_or_path, name_or_path + SUFFIX]
-    if not os.path.isabs(name_or_path):
+    if not os.path.isabs(name_or_path) and os.path.normpath(name_or_path).split(os.sep)[0] != FOLDER:
         tried += [os.path.join(FOLDER, name) for name in tried]
     for path in tried:
         if os.path.exists(path) and not os.path.isdir(path):
             return path
+        if os.path.islink(path) and not os.path.exists(path):
+            raise ProfileInvalid([Fault(name_or_path, 0, 0, "", Disk().content(path).decode())])
     folder = next((path for path in tried if os.path.isdir(path)), None)
     if folder is not None:
         raise ProfileInvalid([Fault(name_or_path, 0, 0, "", f"{folder} is a folder")])
     message = f"there is no such profile; looked for {', '.join(tried)}"
     raise ProfileInvalid([Fault(name_or_path, 0, 0, "", message + _near(name_or_path, os.path.dirname(name_or_path)))])
+
+
+def bounded(path: str, source: bytes) -> bytes | str:
+    """Return a file's content, or that it is too large for a profile."""
+    if len(source) > LARGEST_BYTES:
+        return f"{path} is larger than {LARGEST_BYTES // 1_048_576} MiB: a profile is a few kilobytes"
+    return source
 
 
 def gather(name_or_path: str) -> Sources:
@@ -116,6 +138,9 @@ class _Gathering:
         self._shelf = shelf
         self._parse = parse
         self._laid: set[str] = set()
+        self._missed = 0
+        self._beyond: dict[str, Mark] = {}
+        self._told: set[Fault] = set()
 
     def add(self, path: str, source: bytes, chain: tuple[str, ...]) -> None:
         if self._shelf.same(path) in self._laid:
@@ -142,7 +167,8 @@ class _Gathering:
             self._sources.files = (*files[:behind], ProfileFile(path, files[places[-1]].source), *files[behind:])
 
     def _fault(self, fault: Fault) -> None:
-        if fault not in self._sources.faults:
+        if fault not in self._told:
+            self._told.add(fault)
             self._sources.faults.append(fault)
 
     def _extended(self, parsed: Read) -> list[tuple[str, Mark]]:
@@ -155,7 +181,7 @@ class _Gathering:
         for index, name in enumerate(names):
             element = (EXTENDS, index) if isinstance(value, list) else (EXTENDS,)
             mark = parsed.marks[element]
-            if isinstance(name, str) and name and "\0" not in name:
+            if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and "\0" not in name:
                 found.append((name, mark))
             else:
                 message = f'{shown(name)} is not a file: write "base.toml" or ["base.toml", "more.toml"]'
@@ -166,7 +192,10 @@ class _Gathering:
         path = os.path.normpath(os.path.join(os.path.dirname(by), name))
         known = [self._shelf.same(other) for other in chain]
         message: str | bytes
-        if self._shelf.same(path) in known:
+        if len(self._laid) + self._missed >= MOST_FILES:
+            message = f"more than {MOST_FILES} files make up this profile"
+            mark = self._beyond.setdefault(by, mark)  # told once for each file
+        elif self._shelf.same(path) in known:
             ring = [*chain[known.index(self._shelf.same(path)) :], path]
             message = f"goes in a circle: {' -> '.join(map(os.path.basename, ring))}"
         else:
@@ -174,6 +203,7 @@ class _Gathering:
         if isinstance(message, bytes):
             self.add(path, message, chain)
         else:
+            self._missed += 1
             self._fault(Fault(by, mark.line, mark.column, EXTENDS, message))
 
     def _lay(self, parsed: Read) -> None:
@@ -194,6 +224,22 @@ class _Gathering:
 def _without_waiting(path: str, flags: int) -> int:
     """Open `path`; a pipe is not waited for."""
     return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _led_nowhere(path: str, number: int) -> str:
+    """Return what is wrong with a link that leads to no file; `number` is the system's error."""
+    if number == errno.ENOENT:
+        return f"{path} is a link to {os.readlink(path)}, which is not there"
+    own = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path))) == os.path.normpath(path)
+    return f"{path} is a link to itself" if own else f"{path} is a link that leads in a circle"
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _near(path: str, folder: str, *, by_name: bool = True) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tradebot.config.base import Table
 from tradebot.config.catalogue import Setting, loosening, settings_of, wanted
 from tradebot.config.profile import Profile
+from tradebot.config.sections.bot import Bot
 from tradebot.config.toml_text import block, header, key, literal
+
+LONGEST_INSTANCE = 8
+"""Most characters of a bot's name."""
 
 _EXAMPLE = "BTC/USDT"
 
@@ -26,9 +31,19 @@ _HEAD = """\
 """
 
 
-def template() -> str:
-    """Return a profile that says every setting with its sentence, unit, bounds, default and reload class."""
-    return _HEAD + "\n".join(_table(Profile, (), "")) + "\n"
+def template(instance: str = "") -> str:
+    """Return a profile that says every setting with its sentence, unit, bounds, default and reload class.
+
+    `instance` is the bot's name, "" the default.
+    """
+    text = _HEAD + "\n".join(_table(Profile, (), "")) + "\n"
+    default = literal(settings_of(Bot)["instance"].default)
+    return text.replace(f"\ninstance = {default}\n", f"\ninstance = {literal(instance)}\n", 1) if instance else text
+
+
+def instance_for(name: str) -> str:
+    """Return the name of a bot whose profile's file has this name, "" where nothing of it may stand there."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST_INSTANCE].rstrip("-")
 
 
 def about(setting: Setting) -> str:

@@ -60,6 +60,10 @@ class Unanswered(TradebotError):
     """The bot heard the request and did not answer it whole: what was asked may have happened or not."""
 
 
+class Silent(Unanswered):
+    """The door took the request, and nothing came within the bound: the bot hangs, or is very busy."""
+
+
 class Client:
     """Asks the bot whose durable home is `folder`; `who` names the asker in the bot's history.
 
@@ -109,9 +113,12 @@ class Client:
         """Return the API's document."""
         return cast("dict[str, Any]", await self._ask("openapi"))
 
-    async def reload(self, *, confirm: bool = False) -> OutcomeView:
-        """Let the profile be read again; with `confirm`, what waits for it is applied."""
-        return cast("OutcomeView", await self._ask("reload", Reload(confirm)))
+    async def reload(self, *, confirm: bool = False, shown: str = "") -> OutcomeView:
+        """Let the profile be read again; with `confirm`, what waits for it is applied.
+
+        `shown` is the beginning of the digest of the text that was seen: another one goes on waiting.
+        """
+        return cast("OutcomeView", await self._ask("reload", Reload(confirm, shown)))
 
     async def rollback(self, generation: int | None = None) -> OutcomeView:
         """Bring a generation back, None the one before that in force."""
@@ -157,7 +164,10 @@ class Client:
         self, route_name: str, body: Request | None = None, *, name: str = "", query: dict[str, str] | None = None
     ) -> Any:
         route = BY_NAME[route_name]
-        longest_s = ASK_S if route.answer is not OutcomeView else WORK_S
+        works = route.answer is OutcomeView
+        if works:
+            await self._ask("openapi")  # a bot that hangs is found out now, not after the long wait
+        longest_s = WORK_S if works else ASK_S
         data = None if body is None else msgspec.json.encode(body)
         path = route.path.replace("{name}", quote(name, safe=""))
         with self._mapped(longest_s):
@@ -192,7 +202,7 @@ class Client:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise self._nobody() from error
         except TimeoutError as error:
-            raise Unanswered(f"{self.path}: the bot did not answer within {longest_s:g} s") from error
+            raise Silent(f"{self.path}: the bot did not answer within {longest_s:g} s") from error
         except (aiohttp.ClientError, ConnectionError, ValueError) as error:
             raise Unanswered(f"{self.path}: the bot broke the connection off ({type(error).__name__})") from error
 

@@ -36,9 +36,14 @@ class Plain(Request, frozen=True):
 
 
 class Reload(Request, frozen=True):
-    """Read the profile again; with `confirm`, what waits for a confirmation is applied."""
+    """Read the profile again; with `confirm`, what waits for a confirmation is applied.
+
+    `shown` is the beginning of the digest of the text that was seen (the `digest` of what waits): where another one
+    waits by now, it goes on waiting.
+    """
 
     confirm: bool = False
+    shown: Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}$")] = ""
 
 
 class Rollback(Request, frozen=True):

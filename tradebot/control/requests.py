@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -29,6 +29,7 @@ from tradebot.control.messages import (
 from tradebot.control.openapi import document_text
 from tradebot.control.stream import Audience, Listener
 from tradebot.domain.errors import TradebotError
+from tradebot.domain.views import OutcomeView
 from tradebot.ports import Log, NotNow, Operator
 
 BODY_S = 5.0
@@ -58,12 +59,17 @@ class Declined(Exception):
 
 Ask = Callable[[Operator, Asked], Any]
 
+
+def _reload(operator: Operator, body: Reload, who: str) -> Awaitable[OutcomeView]:
+    return operator.reload(confirm=body.confirm, shown=body.shown, who=who)
+
+
 ASKS: dict[str, Ask] = {
     "status": lambda operator, _: operator.status(),
     "snapshot": lambda operator, _: operator.snapshot(),
     "features": lambda operator, _: operator.features(),
     "history": lambda operator, asked: operator.history(cast("HistoryQuery", asked.query).limit),
-    "reload": lambda operator, asked: operator.reload(confirm=cast("Reload", asked.body).confirm, who=asked.who),
+    "reload": lambda operator, asked: _reload(operator, cast("Reload", asked.body), asked.who),
     "rollback": lambda operator, asked: operator.rollback(cast("Rollback", asked.body).generation, who=asked.who),
     "switch": lambda operator, asked: operator.switch(asked.name, cast("Switching", asked.body).on, who=asked.who),
     "pause": lambda operator, asked: operator.pause(who=asked.who),

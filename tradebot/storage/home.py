@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from tradebot.domain.errors import CannotStart
@@ -11,6 +12,9 @@ from tradebot.storage.files import reason
 
 PROFILES = "profiles.sqlite"
 """Name of the file in a home that holds the history of its profile."""
+
+LOOK_S = 0.05
+"""Longer than anybody takes to see who holds a home."""
 
 
 class Home:
@@ -36,13 +40,14 @@ class Home:
         except OSError as error:
             raise CannotStart(f"{folder}: the bot's durable home cannot be used ({reason(error)})") from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(lock)
             _sign(lock)
         except BlockingIOError:
-            holder = _holder(lock)
+            pid = _signed(lock)
             os.close(lock)
+            other = f"process {pid}" if pid else "a process that is just starting"
             raise CannotStart(
-                f"{folder}: in use by another tradebot ({holder}); stop it, or give this bot its own `bot.instance`"
+                f"{folder}: in use by another tradebot ({other}); stop it, or give this bot its own `bot.instance`"
             ) from None
         except OSError as error:
             os.close(lock)
@@ -76,14 +81,43 @@ class Home:
             os.close(lock)
 
 
+def holder(folder: Path) -> int | None:
+    """Return the process that holds the home at `folder`, 0 where it has not signed yet, None where nobody does.
+
+    The home is only looked at: nothing is made there, and whoever opens it at this moment gets it.
+    Raises OSError where it may not be looked into.
+    """
+    try:
+        lock = os.open(folder / "lock", os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _signed(lock)
+    finally:
+        os.close(lock)
+    return None
+
+
+def _take(lock: int) -> None:
+    """Take the lock, in a second try where somebody may just be looking. Raises BlockingIOError."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(LOOK_S)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _sign(lock: int) -> None:
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode("ascii"), 0)
 
 
-def _holder(lock: int) -> str:
+def _signed(lock: int) -> int:
+    """Return the process that signed last, 0 where none can be read."""
     try:
         pid = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
     except OSError:
-        pid = ""
-    return f"process {pid}" if pid.isdigit() else "a process that is just starting"
+        return 0
+    return int(pid) if pid.isascii() and pid.isdigit() else 0

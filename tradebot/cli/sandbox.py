@@ -1,0 +1,142 @@
+"""What does `tradebot sandbox` do? An exchange of its own process to rehearse against; asked by operators and tests."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import stat
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tradebot.domain.errors import CannotStart, ExitCode
+from tradebot.domain.market import split_symbol
+
+if TYPE_CHECKING:
+    from tradebot.sandbox.orders import Credentials
+    from tradebot.sandbox.server import Sandbox
+
+TEST_KEY, TEST_SECRET = "test-key", "test-secret"
+_OWNER_ONLY = 0o600
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add = parser.add_argument
+    add("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (0: any free one)")
+    add("--market", default="synthetic", metavar="M", help="synthetic, or a recording of trades, quotes or depth")
+    add("--symbols", type=_symbols, default=(), metavar="A,B", help="only these, e.g. BTC/USDT,ETH/USDT")
+    add("--count", type=_count, default=12, metavar="N", help="synthetic symbols, where none are named (12)")
+    add("--quote", default="USDT", metavar="ASSET", help="what symbols are quoted in (USDT)")
+    add("--seed", type=int, default=1, metavar="N", help="seed of the synthetic market (1)")
+    add("--levels", type=int, default=10, metavar="N", help="synthetic book levels on each side (10)")
+    add("--history", type=int, default=120, metavar="MINUTES", help="synthetic candles before the start (120)")
+    add("--exchange-info", type=Path, metavar="FILE", help="a recorded exchangeInfo, whose filters are enforced")
+    add("--faults", type=Path, metavar="FILE", help="a faults file (TOML)")
+    add("--state", type=Path, metavar="FOLDER", help="where accounts survive a restart (else they do not)")
+    add("--scale-day", type=float, default=86_400.0, metavar="SECONDS", help="length of the exchange's day")
+    add("--key-file", type=Path, metavar="FILE", help="key and secret, one a line; made where there is none")
+    add("--balance", type=_balance, action="append", default=[], metavar="ASSET=N", help="what a new account holds")
+    add("--maker-bps", type=_decimal, default=Decimal(10), metavar="N", help="maker fee in basis points (10)")
+    add("--taker-bps", type=_decimal, default=Decimal(10), metavar="N", help="taker fee in basis points (10)")
+    add("--fee-asset", default="", metavar="ASSET", help="pay fees in a third asset at a discount, such as BNB")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until SIGINT or SIGTERM; return 0. Raises TradebotError."""
+    import asyncio
+
+    from tradebot.config.sections.feed import SyntheticFeed
+    from tradebot.sandbox.orders import FeeRates
+    from tradebot.sandbox.server import Settings, serve
+
+    if args.scale_day <= 0:
+        raise CannotStart("--scale-day is more than 0 seconds", ExitCode.BAD_PROFILE)
+    settings = Settings(
+        credentials=(_credentials(args.key_file),),
+        balances=dict(args.balance) or {args.quote: Decimal(10_000)},
+        rates=FeeRates(args.maker_bps, args.taker_bps, args.fee_asset),
+        port=args.port,
+        market=args.market,
+        symbols=args.symbols,
+        quote=args.quote,
+        seed=args.seed,
+        synthetic=SyntheticFeed(symbols=args.count, levels=args.levels),
+        history_minutes=args.history,
+        exchange_info=args.exchange_info,
+        faults=args.faults,
+        state=args.state,
+        day_s=args.scale_day,
+    )
+    asyncio.run(serve(settings, lambda sandbox: _announce(sandbox, args.key_file)))
+    return ExitCode.CLEAN
+
+
+def _announce(sandbox: Sandbox, key_file: Path | None) -> None:
+    sockets = sandbox.url.replace("http", "ws", 1)
+    keys = f"key {TEST_KEY}, secret {TEST_SECRET}" if key_file is None else f"key and secret in {key_file}"
+    print(
+        f"sandbox exchange: REST {sandbox.url}, streams {sockets}/stream/ws, ws-api {sockets}/ws-api/v3; {keys}; "
+        f"{sandbox.feed.label()}, {len(sandbox.exchange.rules)} symbols",
+        flush=True,
+    )
+
+
+def _credentials(path: Path | None) -> Credentials:
+    """Return the pair in the file, or the pair of every sandbox. Raises CannotStart."""
+    from tradebot.sandbox.orders import Credentials
+
+    if path is None:
+        return Credentials(TEST_KEY, TEST_SECRET)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w") as file:
+            file.write(f"{secrets.token_hex(32)}\n{secrets.token_hex(32)}\n")
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise CannotStart(f"{path}: the key file cannot be made ({error.strerror})") from error
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & ~_OWNER_ONLY:
+            raise CannotStart(f"{path}: others may read the key file; `chmod 600` it")
+        lines = path.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotStart(f"{path}: the key file cannot be read ({type(error).__name__})") from error
+    if len(lines) != 2:
+        raise CannotStart(f"{path}: a key file holds a key and a secret, one a line")
+    return Credentials(lines[0], lines[1])
+
+
+def _decimal(word: str) -> Decimal:
+    try:
+        value = Decimal(word)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value < 0:
+        raise argparse.ArgumentTypeError(f"{word!r} is no amount")
+    return value
+
+
+def _balance(word: str) -> tuple[str, Decimal]:
+    asset, equals, amount = word.partition("=")
+    if not (asset and equals):
+        raise argparse.ArgumentTypeError(f"{word!r} is no balance: write USDT=10000")
+    return asset, _decimal(amount)
+
+
+def _count(word: str) -> int:
+    if not word.isdecimal() or not 1 <= int(word) <= 2_000:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of symbols from 1 to 2000")
+    return int(word)
+
+
+def _symbols(words: str) -> tuple[str, ...]:
+    symbols = tuple(word.strip() for word in words.split(",") if word.strip())
+    try:
+        for symbol in symbols:
+            split_symbol(symbol)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not symbols:
+        raise argparse.ArgumentTypeError("no symbol named: write BTC/USDT,ETH/USDT")
+    return symbols
