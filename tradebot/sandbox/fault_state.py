@@ -24,6 +24,9 @@ BAN_S: Final = 120
 LONGEST_BAN_S: Final = 259_200
 """Binance's bans last from two minutes to three days."""
 
+WAKER_S: Final = 0.5
+"""How long the child that ends a stop may take to end itself."""
+
 MOST_LATE: Final = 1_000
 """How many requests may be on their way late at a time."""
 
@@ -120,9 +123,7 @@ class Controls:
     def freeze(self, for_ms: int, how: Literal["silent", "stopped"] = "silent") -> None:
         """Answer nobody for so long; `stopped` stops the process itself, and a child lets it go on."""
         if how == "stopped":
-            waker = f"sleep {for_ms / 1000:.3f}; kill -CONT {os.getpid()}"
-            subprocess.Popen(["/bin/sh", "-c", waker], start_new_session=True)  # noqa: S603 - our own words
-            os.kill(os.getpid(), signal.SIGSTOP)
+            _stop_the_process(for_ms / 1000)
             return
         self.gate.close()
         if self._thaw is not None:
@@ -182,3 +183,14 @@ class Controls:
         for task in tuple(self._late):
             task.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
+
+
+def _stop_the_process(for_s: float) -> None:
+    """Stop this process, as SIGSTOP does, until a child lets it go on."""
+    words = f"sleep {for_s:.3f}; kill -CONT {os.getpid()}"
+    with subprocess.Popen(["/bin/sh", "-c", words], start_new_session=True) as waker:  # noqa: S603 - our own words
+        os.kill(os.getpid(), signal.SIGSTOP)
+        try:
+            waker.wait(WAKER_S)
+        except subprocess.TimeoutExpired:  # somebody else let it go on before
+            os.killpg(waker.pid, signal.SIGKILL)
