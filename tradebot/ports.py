@@ -145,8 +145,11 @@ class Operator(Protocol):
         """Hand every log record from here on to `tell`, as one JSON line, from any thread; return what ends it."""
         ...
 
-    async def reload(self, *, confirm: bool, who: str) -> OutcomeView:
-        """Read the profile again; with `confirm`, what waits for it is applied."""
+    async def reload(self, *, confirm: bool, who: str, shown: str = "") -> OutcomeView:
+        """Read the profile again; with `confirm`, what waits for it is applied.
+
+        `shown` is the beginning of the digest of the text that was seen: another one goes on waiting.
+        """
         ...
 
     async def rollback(self, number: int | None, *, who: str) -> OutcomeView:

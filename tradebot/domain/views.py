@@ -59,8 +59,9 @@ class OutcomeView(View, frozen=True):
 
 
 class PendingView(View, frozen=True):
-    """An edit that waits for its confirmation."""
+    """An edit that waits for its confirmation; `digest` identifies its text."""
 
+    digest: str
     since_ms: int
     who: str
     reason: str

@@ -6,43 +6,35 @@ history and the files on the disk say one valid generation, the old or the new.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from msgspec import Struct
 
 from tradebot.config.diff import Change, diff
-from tradebot.config.extends import ProfileFile
-from tradebot.config.faults import ProfileInvalid
-from tradebot.config.kept import digest_of
-from tradebot.config.loader import Loaded, load_profile
+from tradebot.config.loader import Loaded
 from tradebot.config.profile import Profile
 from tradebot.config.show import effective
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.events import ProfileApplied
-from tradebot.domain.generation import Cause, Generation, ProfileText, Switch, Verdict
+from tradebot.domain.generation import Cause, Generation, Switch, Verdict
 from tradebot.domain.market import Instrument
 from tradebot.engine.plan import Plan, plan
 from tradebot.runtime.component import in_thread
+from tradebot.runtime.displacing import EDITED, keep_displaced, on_disk, put_back, shelve, texts
 from tradebot.runtime.generations import lasting
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Rejected, RolledBack, change_lines
 from tradebot.runtime.swapping import CannotBuild, Swappable
 from tradebot.runtime.transaction import FlipFailed, SwapFailed, Transaction
 from tradebot.storage.history import History
-from tradebot.storage.restore import restore, writable
 
 if TYPE_CHECKING:
     from tradebot.runtime.wiring import Run
 
 PRUNE_EVERY = 100
 """Generations between two times that the history lets go of what it need not keep."""
-
-KNOWN = 1000
-"""So many of the latest generations are looked through for a text that is displaced."""
 
 MOST_BUILDS = 5
 """How often the parts of one edit are built, where trading overtakes them."""
@@ -113,7 +105,7 @@ class Applying:
         except CannotBuild as error:
             return self._rejected(target, f"cannot be built: {error}")
         try:
-            generation = await self._begin(target, changes)
+            generation, proven = await self._begin(target, changes)
         except StorageFailed as error:
             await transaction.discard(old.reload.drain_timeout_s)
             return self._rejected(target, str(error))
@@ -123,6 +115,10 @@ class Applying:
             planned, before = await self._swap(transaction, generation.number, old, new)
         except (SwapFailed, FlipFailed) as error:
             return await self._taken_back(target, generation, transaction, error)
+        except BaseException:
+            if not self.torn:
+                await transaction.discard(old.reload.drain_timeout_s)
+            raise
         at_once = {one.key: "from the next decision" for one in changes if one.reload == "live"}
         effects = at_once | transaction.effects()
         took_ms = (time.monotonic() - begun) * 1000
@@ -151,17 +147,24 @@ class Applying:
             plan=tuple(planned.lines()),
             took_ms=took_ms,
             restored=target.restore and not kept,
+            proven=proven,
             notes=_restore_words(generation, kept) if target.restore else (),
         )
 
     # -- the steps ------------------------------------------------------------------------------
 
-    async def _begin(self, target: Target, changes: Sequence[Change]) -> Generation:
-        """Write the new generation down, and before a rollback what its files displace. Raises StorageFailed."""
-        now_ms = self._run.clock.now_ms()
-        return await in_history(
-            write_down, self._run.opened.history, target, changes, self.force.generation.number, now_ms
-        )
+    async def _begin(self, target: Target, changes: Sequence[Change]) -> tuple[Generation, bool]:
+        """Write the new generation down, and before a rollback what its files displace.
+
+        Returns it, and whether its text has passed a probation before. Raises StorageFailed.
+        """
+        history, now_ms, before = self._run.opened.history, self._run.clock.now_ms(), self.force.generation.number
+
+        def write() -> tuple[Generation, bool]:
+            proven = history.was_good(target.loaded.digest)
+            return write_down(history, target, changes, before, now_ms), proven
+
+        return await in_history(write)
 
     async def _swap(
         self, transaction: Transaction, number: int, old: Profile, new: Profile
@@ -202,9 +205,10 @@ class Applying:
     async def _write_back(self, target: Target, generation: Generation) -> str:
         """Write a rollback's files to the disk. Where that cannot be done, return why: no start runs the text there."""
         run, history = self._run, self._run.opened.history
-        why = await in_history(put_back, generation.files)
+        why = "the history cannot be read"
         try:
-            if why:
+            why = await in_history(put_back, history, generation.files)
+            if why and why != EDITED:
                 await in_history(shelve, history, generation, run.clock.now_ms())
             await in_history(history.end_restore)
         except StorageFailed as error:
@@ -287,11 +291,6 @@ async def in_history(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
     return await in_thread("tradebot-history", partial(call, *args, **kwargs))
 
 
-def texts(loaded: Loaded) -> tuple[ProfileText, ...]:
-    """Return a profile's files as the history keeps them."""
-    return tuple(ProfileText(one.path, one.source) for one in loaded.files)
-
-
 def write_down(history: History, target: Target, changes: Sequence[Change], previous: int, now_ms: int) -> Generation:
     """Begin the generation of `target` in the history, and before a rollback keep what its files displace.
 
@@ -314,32 +313,10 @@ def write_down(history: History, target: Target, changes: Sequence[Change], prev
     )
     history.begin(generation)
     if target.restore:
-        displaced = _on_disk(generation.files)
-        _keep_displaced(history, generation, displaced)
+        displaced = on_disk(generation.files)
+        keep_displaced(history, generation, displaced)
         history.begin_restore(generation.number, displaced)
     return generation
-
-
-def _on_disk(files: Sequence[ProfileText]) -> tuple[ProfileText, ...]:
-    """Return what stands on the disk where `files` would be written; what is not there is left out."""
-    found = []
-    for one in files:
-        try:
-            found.append(ProfileText(one.path, Path(one.path).read_bytes()))
-        except OSError:
-            continue  # not there, or not readable: nothing that could be kept
-    return tuple(found)
-
-
-def _keep_displaced(history: History, generation: Generation, displaced: Sequence[ProfileText]) -> None:
-    """Keep the texts that a rollback writes over, where no generation and no verdict has them: a text with faults."""
-    if displaced == generation.files or not displaced:
-        return
-    digest = digest_of([ProfileFile(one.path, one.source) for one in displaced])
-    known = any(one.digest == digest for one in history.generations(KNOWN)) or history.verdict(digest) is not None
-    if not known:
-        reason = f"displaced by the rollback {generation.reason}"
-        history.judge(Verdict(digest, "rejected", generation.at_ms, generation.who, tuple(displaced), reason=reason))
 
 
 def _restore_words(generation: Generation, kept: str) -> tuple[str, ...]:
@@ -347,30 +324,3 @@ def _restore_words(generation: Generation, kept: str) -> tuple[str, ...]:
     if kept:
         return (f"the files are not restored ({kept}): generation {generation.number} is in force over what they say",)
     return (f"files restored byte for byte: {', '.join(one.path for one in generation.files)}",)
-
-
-def put_back(files: Sequence[ProfileText]) -> str:
-    """Write `files` to the disk; return why that cannot be done, "" where it is done."""
-    try:
-        why = writable(files)
-        if not why:
-            restore(files)
-    except StorageFailed as error:
-        return str(error)
-    return why
-
-
-def shelve(history: History, generation: Generation, now_ms: int) -> None:
-    """Let no start run the text on the disk, over which `generation` is in force. Raises StorageFailed."""
-    disk = _disk_text(generation.path)
-    if disk is not None and disk.digest != generation.digest:
-        reason = f"rolled back by {generation.who}; the files could not be written"
-        history.judge(Verdict(disk.digest, "condemned", now_ms, generation.who, texts(disk), reason=reason))
-
-
-def _disk_text(path: str, environ: Mapping[str, str] = os.environ) -> Loaded | None:
-    """Return the profile as it stands on the disk, None where it is faulty: no start runs it then."""
-    try:
-        return load_profile(path, environ)
-    except ProfileInvalid:
-        return None

@@ -121,6 +121,17 @@ class Assembly:
         if isinstance(watcher, Watcher | NoWatcher):
             watcher.follow(files, known)
 
+    def watcher_looks(self) -> int:
+        """Return how often the watcher has read the files."""
+        watcher = self.watcher.current
+        return watcher.looks if isinstance(watcher, Watcher) else 0
+
+    def watcher_watches(self) -> bool:
+        """Whether a watcher is on, and reads more often than signs of life are asked for."""
+        profile = self._run.loaded.profile
+        patience_s = profile.engine.heartbeat_timeout_s
+        return isinstance(self.watcher.current, Watcher) and profile.reload.sweep_s < patience_s
+
     def _retune_watcher(self, profile: Profile) -> None:
         watcher = self.watcher.current
         if isinstance(watcher, Watcher | NoWatcher):

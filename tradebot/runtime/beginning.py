@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from tradebot.config.show import effective
+from tradebot.domain.errors import CannotStart
 from tradebot.domain.generation import Generation
 from tradebot.ports import Log
-from tradebot.runtime.applying import put_back, shelve, texts
+from tradebot.runtime.displacing import EDITED, put_back, shelve, texts
 from tradebot.runtime.generations import VERDICTS, Choice, lasting, same_profile
+from tradebot.runtime.outcomes import change_lines
 from tradebot.storage.history import History, HistoryDamaged
+
+TOLD = 6
+"""Changes that the record of a start names in its message; its field `changes` has all of them."""
 
 
 def open_history(path: Path, busy_s: float, now_ms: int, log: Log) -> History:
@@ -43,8 +48,17 @@ def _sound(history: History) -> History:
 def begin(choice: Choice, history: History, above: int, now_ms: int, log: Log) -> Generation:
     """Return the generation that the run begins under, durable in `history`; its number is above `above`.
 
-    Raises StorageFailed.
+    Raises StorageFailed, and CannotStart where the history says something else by now than when it was chosen.
     """
+    force = history.in_force()
+    if (0 if force is None else force.number) != choice.seen:
+        raise CannotStart(
+            "the profile's history changed while the bot was starting (a toggle, a rollback): start again"
+        )
+    if force is None and above:
+        text = f"the history of the profile is gone, though {above} generations were known: what waited, was refused or"
+        text += " rolled back, and every override, is forgotten; the text on the disk is run"
+        log.emit("events", "ERROR", "PROFILE_HISTORY_LOST", text, known=above)
     for left in history.unfinished():
         text = f"generation {left.number} was being applied when the last run ended; it never came into force by itself"
         history.fail(left.number, now_ms, "the process ended within its transaction")
@@ -62,13 +76,17 @@ def begin(choice: Choice, history: History, above: int, now_ms: int, log: Log) -
     history.prune(choice.loaded.profile.reload.keep_generations)
     kind = "goes on" if goes_on else "begins"
     text = f"generation {generation.number} {kind}: {choice.loaded.path}"
+    loosens = [one.key for one in choice.changes if one.looser]
+    said = [choice.note, f"loosens {', '.join(loosens)}" if loosens else ""]
+    changed = [" ".join(line.split()) for line in change_lines(choice.changes, {})]
     log.emit(
         "events",
-        "WARNING" if choice.note else "INFO",
+        "WARNING" if choice.note or loosens else "INFO",
         "PROFILE_IN_FORCE",
-        f"{text} · {choice.note}" if choice.note else text,
+        " · ".join(part for part in (text, *said, *changed[:TOLD]) if part),
         number=generation.number,
         digest=generation.digest,
+        changes=changed,
         overrides=[f"{one.feature} {'on' if one.on else 'off'} ({one.who})" for one in generation.switches],
         faults=[str(fault) for fault in choice.faults],
     )
@@ -86,6 +104,7 @@ def _begun(choice: Choice, history: History, above: int, now_ms: int) -> Generat
         digest=choice.loaded.digest,
         files=texts(choice.loaded),
         effective=effective(choice.loaded),
+        changes=tuple(line.strip() for line in change_lines(choice.changes, {})),
         switches=choice.switches,
         previous=0 if before is None else before.number,
         reason=choice.note,
@@ -98,12 +117,13 @@ def _begun(choice: Choice, history: History, above: int, now_ms: int) -> Generat
 
 def _carry_through(history: History, generation: Generation, now_ms: int, log: Log) -> None:
     """Write the files that an interrupted rollback had begun to write; else no start runs what stands there."""
-    why = put_back(generation.files)
+    why = put_back(history, generation.files)
     if not why:
         log.emit("events", "INFO", "PROFILE_FILES_RESTORED", "the files of the interrupted rollback are written")
     else:
         log.emit("events", "WARNING", "PROFILE_FILES_RESTORED", f"the files are not restored: {why}")
-        shelve(history, generation, now_ms)
+        if why != EDITED:
+            shelve(history, generation, now_ms)
     history.end_restore()
 
 
@@ -114,5 +134,6 @@ def _give_up_restoring(choice: Choice, history: History, log: Log) -> None:
     if mark is None or (target is not None and not same_profile(target, choice.loaded.path)):
         return
     history.end_restore()
-    text = f"an interrupted rollback, as generation {mark.number}, is given up: its text is no valid profile any more"
+    text = f"an interrupted rollback, as generation {mark.number}, is given up: its files were saved again since,"
+    text += " or its text is no valid profile any more"
     log.emit("events", "WARNING", "PROFILE_ROLLBACK_GIVEN_UP", text, number=mark.number)

@@ -102,6 +102,7 @@ class Bot:
         watch("checkpointer", lambda: pictures.settled, lambda: pictures.busy)
         watch("logging_queue", lambda: logs.written, lambda: logs.waiting > 0)
         watch("metrics", lambda: metrics.turns, lambda: metrics.working)
+        watch("watcher", self._parts.watcher_looks, self._parts.watcher_watches)
         watch("reload", lambda: reloads.served, lambda: reloads.busy)
 
     async def _start(self) -> None:

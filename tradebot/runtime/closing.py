@@ -89,8 +89,7 @@ class Closing:
         """Stop deciding, then write what is not written: account, journal, checkpoint."""
         run, shell = self._run, self._shell
         await self._live.reloads.stop()
-        if run.coordinator.ending.error:
-            await in_thread("tradebot-history", lambda: self._live.condemn_crashed(run.coordinator.ending.error))
+        await in_thread("tradebot-history", lambda: self._live.condemn_harmful(run.coordinator.ending.error))
         await self._feed_part.stop()
         if not run.coordinator.ending.forced:
             await self._hear_out()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
@@ -13,8 +13,9 @@ from tradebot.config.faults import Fault, ProfileInvalid
 from tradebot.config.loader import Loaded, load_profile
 from tradebot.domain.generation import Verdict
 from tradebot.engine.plan import plan
-from tradebot.runtime.applying import Applying, Target, in_history, texts
+from tradebot.runtime.applying import Applying, Target, in_history
 from tradebot.runtime.component import in_thread
+from tradebot.runtime.displacing import texts
 from tradebot.runtime.generations import lasting, toggles
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Pending, Refused, Rejected, Unchanged
 from tradebot.runtime.policy import reason_to_wait
@@ -28,6 +29,10 @@ MOST_READS = 100
 """Readings of a text that does not settle, before it is given up until it changes again."""
 
 
+class GaveWay(Exception):
+    """A text that does not come to rest was put off: others wait."""
+
+
 class Edits:
     """Takes edits of the profile's files. `waiting` is the one that waits for its confirmation.
 
@@ -35,10 +40,13 @@ class Edits:
     that make it up (also of those that are missing), `mark` is their fingerprint.
     """
 
-    def __init__(self, run: Run, applying: Applying, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, run: Run, applying: Applying, environ: Mapping[str, str], others_wait: Callable[[], bool]
+    ) -> None:
         self._run = run
         self._applying = applying
         self._environ = environ
+        self._others_wait = others_wait
         self.waiting: Pending | None = None
         loaded = applying.force.loaded
         self.disk = loaded.digest
@@ -49,10 +57,12 @@ class Edits:
     async def take(self, request: Request, *, confirmed: bool) -> AnyOutcome:
         """Read the text on the disk and bring it into force where it may be; `confirmed` where it was waited for.
 
+        Raises GaveWay where the text is still being written, nobody waits for its outcome, and others wait.
+
         A text that was judged is not judged again for a late notice of the same write: one edit has one outcome.
         """
         switches = lasting(self._applying.force.generation.switches)
-        loaded = await self._read(toggles(switches))
+        loaded = await self._read(toggles(switches), patient=request.answer is not None)
         judged = (self.files, self.mark, self._applying.force.generation.number)
         if judged == self._judged and request.by_itself:
             return self._unchanged(request.who, "it was judged already")
@@ -64,7 +74,7 @@ class Edits:
             return await self._back_to_force(request, confirmed=confirmed)
         history = self._run.opened.history
         verdict = await in_history(history.verdict, loaded.digest)
-        known = verdict.kind if confirmed and verdict is not None and self._was_shown(verdict) else ""
+        known = verdict.kind if confirmed and verdict is not None and self._was_shown(verdict, request.shown) else ""
         changes = diff(self._applying.force.loaded, loaded)
         restart = tuple(change.key for change in changes if change.reload == "restart")
         if restart:
@@ -73,7 +83,7 @@ class Edits:
         waits, reason = reason_to_wait(changes, self._applying.force.loaded.profile.reload.mode, condemned)
         if reason and known not in {"pending", "condemned"}:
             return await self._wait(request, loaded, changes, waits, reason, condemned=bool(condemned))
-        await self._forget_waiting(unless=loaded.digest)
+        self._forget_waiting(unless=loaded.digest)
         settle = None if verdict is None else loaded.digest
         target = Target(loaded, "confirm" if known else "edit", request.who, switches, settle)
         outcome = await self._applying.apply(target, request.begun)
@@ -81,14 +91,19 @@ class Edits:
             self.waiting = None
         return outcome
 
-    def _was_shown(self, verdict: Verdict) -> bool:
-        """Whether what was told of a text is what would become of it: it was judged against what is in force."""
+    def _was_shown(self, verdict: Verdict, shown: str) -> bool:
+        """Whether what was told of a text is what would become of it: it was judged against what is in force.
+
+        `shown` is the beginning of the digest of the text that was seen, "" where that is not said.
+        """
         waiting = self.waiting
+        if not verdict.digest.startswith(shown):
+            return False
         if waiting is None:
             return verdict.kind in {"refused", "condemned"}
         return waiting.digest == verdict.digest and waiting.generation == self._applying.force.generation.number
 
-    async def _read(self, switches: dict[str, bool]) -> Loaded | ProfileInvalid:
+    async def _read(self, switches: dict[str, bool], *, patient: bool) -> Loaded | ProfileInvalid:
         """Return the profile on the disk, or its faults; what looks half-written is believed once it stays the same."""
         path = self._applying.force.loaded.path
         for turn in range(MOST_READS):
@@ -99,6 +114,8 @@ class Edits:
             if turn and before == (self.files, self.mark):
                 return found if isinstance(found, ProfileInvalid) else self._emptied(found) or found
             await asyncio.sleep(self._applying.force.loaded.profile.reload.settle_ms / 1000)
+            if not patient and self._others_wait():
+                raise GaveWay
         message = f"does not come to rest: it was read {MOST_READS} times while it was being written"
         return ProfileInvalid([Fault(path, 0, 0, "", message)])
 
@@ -111,7 +128,7 @@ class Edits:
         """Note that the files of the generation in force were just written to the disk."""
         loaded = self._applying.force.loaded
         self.disk, self.files, self.mark = loaded.digest, *_read_as(loaded)
-        await self._forget_waiting()
+        self._forget_waiting()
 
     def _looks_cut(self, loaded: Loaded) -> bool:
         """Whether a text may be one half-written: it ends within a line, or lacks keys that the text in force has."""
@@ -131,7 +148,7 @@ class Edits:
 
     async def _faulty(self, request: Request, invalid: ProfileInvalid) -> Rejected:
         self.disk = ""
-        await self._forget_waiting()
+        self._forget_waiting()
         return Rejected(
             generation=self._applying.force.generation.number,
             path=self._applying.force.loaded.path,
@@ -142,17 +159,16 @@ class Edits:
     async def _back_to_force(self, request: Request, *, confirmed: bool) -> Unchanged:
         if self.waiting is None:
             return self._unchanged(request.who, "nothing waits for a confirmation" if confirmed else "")
-        await self._forget_waiting()
+        self._forget_waiting()
         return self._unchanged(request.who, "the edit that waited was taken back")
 
-    async def _forget_waiting(self, unless: str = "") -> None:
-        """A newer text replaces the one that waited; the text `unless` itself goes on waiting until it is in force."""
-        waiting = self.waiting
-        if waiting is None or waiting.digest == unless:
-            return
-        self.waiting = None
-        if not waiting.condemned:
-            await in_history(self._run.opened.history.forgive, waiting.digest)
+    def _forget_waiting(self, unless: str = "") -> None:
+        """A newer text replaces the one that waited; the text `unless` itself goes on waiting until it is in force.
+
+        What was found about it stays: should it stand on the disk again, no start runs it unasked.
+        """
+        if self.waiting is not None and self.waiting.digest != unless:
+            self.waiting = None
 
     async def _refuse(
         self,
@@ -163,7 +179,7 @@ class Edits:
         confirmed: Verdict | None,
     ) -> Refused:
         """Refuse an edit that needs a restart; one that is `confirmed`, or was before, is run by the next start."""
-        await self._forget_waiting()
+        self._forget_waiting()
         history = self._run.opened.history
         if confirmed is not None and confirmed.kind in {"refused", "condemned"}:
             await in_history(history.accept, loaded.digest, self._run.clock.now_ms(), request.who)
@@ -192,7 +208,7 @@ class Edits:
         condemned: bool,
     ) -> Pending:
         history = self._run.opened.history
-        await self._forget_waiting(unless=loaded.digest)
+        self._forget_waiting(unless=loaded.digest)
         if not condemned:
             await in_history(history.judge, self._verdict(request, loaded, "pending", waits, reason))
         self.waiting = Pending(

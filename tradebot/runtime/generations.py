@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from tradebot.config.diff import Change, diff
 from tradebot.config.extends import ProfileFile
 from tradebot.config.faults import Fault, ProfileInvalid
 from tradebot.config.identity import identity
@@ -21,7 +22,8 @@ from tradebot.config.loader import Loaded, load_profile
 from tradebot.config.sections.features import Features
 from tradebot.config.show import effective
 from tradebot.domain.errors import StorageFailed
-from tradebot.domain.generation import Cause, Generation, Switch, Verdict
+from tradebot.domain.generation import Cause, Generation, ProfileText, Switch, Verdict
+from tradebot.runtime.displacing import edited
 from tradebot.storage.history import History
 from tradebot.storage.home import PROFILES
 
@@ -47,10 +49,12 @@ class Choice(Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
     accepted: str = ""
     """Digest of a text whose verdict this start overrules."""
-    damage: str = ""
-    """Why the history cannot be read; it is set aside."""
+    seen: int = 0
+    """The generation that was in force when this was chosen, 0 where the history had none."""
     restoring: int = 0
     """The generation whose files a rollback was writing when the last run ended."""
+    changes: tuple[Change, ...] = ()
+    """What it changes against the generation that was in force before."""
 
 
 def choose(profile: str, environ: Mapping[str, str] = os.environ, *, accept: bool = False) -> Choice:
@@ -59,20 +63,40 @@ def choose(profile: str, environ: Mapping[str, str] = os.environ, *, accept: boo
     Raises ProfileInvalid where nothing may be run.
     """
     where = identity(profile, environ)
-    past, damage = _past(Path(where.state_dir) / where.instance / PROFILES, where.path)
+    past = _past(Path(where.state_dir) / where.instance / PROFILES, where.path)
     if past is None:
-        return Choice(load_profile(profile, environ), damage=damage)
-    if past.restoring is not None and same_profile(past.restoring, where.path):
+        return Choice(load_profile(profile, environ))
+    choice = _chosen(past, profile, where.path, environ, accept=accept)
+    seen = 0 if past.in_force is None else past.in_force.number
+    changes = _changes(past, choice.loaded, environ) if choice.continues is None else ()
+    return structs.replace(choice, seen=seen, changes=changes)
+
+
+def _chosen(past: _Past, profile: str, path: str, environ: Mapping[str, str], *, accept: bool) -> Choice:
+    target = past.restoring
+    if target is not None and same_profile(target, path) and not edited(target.files, past.displaced):
         with suppress(ProfileInvalid):  # a newer version refuses it: the files on the disk decide, as ever
-            return _interrupted(past, past.restoring, environ)
+            return _interrupted(past, target, environ)
     try:
         loaded = load_profile(profile, environ)
     except ProfileInvalid as invalid:
-        return _faulty(past, where.path, environ, invalid)
+        return _faulty(past, path, environ, invalid)
     verdict = past.verdicts.get(loaded.digest)
     if verdict is None or verdict.kind == "rejected" or accept:
         return _as_written(past, loaded, environ, accepted="" if verdict is None else verdict.digest)
     return _instead(past, loaded, verdict, environ)
+
+
+def _changes(past: _Past, loaded: Loaded, environ: Mapping[str, str]) -> tuple[Change, ...]:
+    """Return what `loaded` changes against the generation in force; nothing where that one cannot be read any more."""
+    before = past.in_force
+    if before is None:
+        return ()
+    try:
+        known = load_profile(before.path, environ, switches=toggles(before.switches), stored=stored(before))
+    except ProfileInvalid:
+        return ()
+    return diff(known, loaded)
 
 
 def stored(generation: Generation) -> tuple[ProfileFile, ...]:
@@ -103,17 +127,18 @@ class _Past(Struct):
     switches: tuple[Switch, ...]
     verdicts: dict[str, Verdict]
     restoring: Generation | None
+    displaced: tuple[ProfileText, ...]
 
 
-def _past(store: Path, path: str) -> tuple[_Past | None, str]:
+def _past(store: Path, path: str) -> _Past | None:
     """Return what the history in `store` says of the profile at `path`, None where there is none or it cannot be read.
 
-    In the latter case with the reason.
+    In the latter case the run, which opens it to write, sets it aside, or says why it cannot begin.
     """
     try:
         history = History.read_only(store)
         if history is None:
-            return None, ""
+            return None
         try:
             restoring = history.restoring()
             past = _Past(
@@ -122,12 +147,13 @@ def _past(store: Path, path: str) -> tuple[_Past | None, str]:
                 switches=tuple(one for one in history.switches() if one.feature in Features.model_fields),
                 verdicts={one.digest: one for one in history.verdicts(VERDICTS)},
                 restoring=None if restoring is None else history.generation(restoring.number),
+                displaced=() if restoring is None else restoring.displaced,
             )
         finally:
             history.close()
-    except StorageFailed as error:
-        return None, str(error)
-    return past, ""
+    except StorageFailed:
+        return None
+    return past
 
 
 def _as_written(past: _Past, loaded: Loaded, environ: Mapping[str, str], accepted: str) -> Choice:

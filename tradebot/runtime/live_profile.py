@@ -18,6 +18,7 @@ from tradebot.config.faults import ProfileInvalid
 from tradebot.config.loader import load_profile
 from tradebot.config.sections.features import Features
 from tradebot.domain.errors import StorageFailed
+from tradebot.domain.events import PauseAsked
 from tradebot.domain.views import OutcomeView, PendingView, ProbationView, ProfileView, SwitchView
 from tradebot.engine.plan_words import span
 from tradebot.runtime.applying import Force
@@ -43,6 +44,10 @@ from tradebot.runtime.swapping import Swappable
 if TYPE_CHECKING:
     from tradebot.domain.events import Event
     from tradebot.runtime.wiring import Run
+
+
+TOLD = 6
+"""Lines of an outcome that its record's message holds; all of them stand in its field `lines`."""
 
 
 class LiveProfile:
@@ -147,17 +152,17 @@ class LiveProfile:
         self._watch = NotWatched()
         self.reloads.passed(number)
 
-    def condemn_crashed(self, error: str) -> None:
-        """Remember that the run crashed while its generation was on probation: the next start runs the last good one.
+    def condemn_harmful(self, error: str) -> None:
+        """Remember what did harm at the end: a guard breached just before it, or the crash (`error`) on probation.
 
-        Waits for a disk.
+        The next start then runs the last good generation. Waits for a disk.
         """
-        watch, run = self._watch, self._run
-        if not isinstance(watch, Probation):
-            return
+        run, history, now_ms = self._run, self._run.opened.history, self._run.clock.now_ms()
         try:
-            why = f"crashed on probation: {error}"
-            condemn(run.opened.history, self.reloads.force.generation.number, run.clock.now_ms(), why)
+            for breach in self.reloads.breaches:
+                condemn(history, breach.number or 0, now_ms, breach.why)
+            if error and isinstance(self._watch, Probation):
+                condemn(history, self.reloads.force.generation.number, now_ms, f"crashed on probation: {error}")
         except StorageFailed as failed:
             run.telling.log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(failed))
 
@@ -178,6 +183,7 @@ class LiveProfile:
                 self._good = (False, self._good[1])
                 if outcome.restored:
                     self._end_probation()
+                    self._pause_if_looser(outcome)
             case Fatal():
                 self._good = (False, self._good[1])
                 run.coordinator.fatal_reload(outcome.reason)
@@ -193,6 +199,14 @@ class LiveProfile:
         self._gauge()
         return outcome
 
+    def _pause_if_looser(self, outcome: RolledBack) -> None:
+        """Buy nothing where the way back loosens a limit: nobody has confirmed that."""
+        looser = [change.key for change in outcome.changes if change.looser]
+        if looser and not self._run.engine.state.paused:
+            self._run.shell.inject(PauseAsked(GUARD, self._run.clock.now_ms()))
+            text = f"buying is paused: the way back loosens {', '.join(looser)}; `tradebot resume` lets it go on"
+            self._run.telling.log.emit("events", "WARNING", "BUYING_PAUSED_BY_GUARD", text, keys=looser)
+
     def _replaces_last(self, outcome: Unchanged) -> bool:
         """Whether what was told of the last edit is over: the files say again what is in force."""
         last = self._last
@@ -202,7 +216,7 @@ class LiveProfile:
     def _applied(self, outcome: Applied) -> Applied:
         self.note = ""
         self._rested(outcome)
-        if outcome.cause in {"edit", "confirm"}:
+        if outcome.cause in {"edit", "confirm", "rollback"} and not outcome.proven:
             words = self.put_on_probation(self._fall_back(outcome.previous))
             if words:
                 text = f"{words} · `tradebot rollback` undoes it"
@@ -236,7 +250,9 @@ class LiveProfile:
     def _tell(self, outcome: AnyOutcome) -> None:
         view = outcome.view()
         head, *rest = outcome.lines()
-        text = " · ".join([head, *(line.strip() for line in rest)])
+        shown = [" ".join(line.split()) for line in rest[:TOLD]]
+        more = len(rest) - len(shown)
+        text = " · ".join([head, *shown, *([f"and {more} more lines"] if more else [])])
         self._run.telling.log.emit(
             "events",
             outcome.level,
@@ -329,6 +345,7 @@ def _pending(waiting: Pending | None) -> PendingView | None:
     if waiting is None:
         return None
     return PendingView(
+        digest=waiting.digest,
         since_ms=waiting.since_ms,
         who=waiting.who,
         reason=waiting.reason,

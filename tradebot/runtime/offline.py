@@ -13,12 +13,16 @@ from pathlib import Path
 
 from tradebot.config.diff import diff
 from tradebot.config.loader import Loaded, load_profile
+from tradebot.config.sections.features import Features
+from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import Generation, Switch
 from tradebot.ports import NotNow
-from tradebot.runtime.applying import Target, put_back, write_down
+from tradebot.runtime.applying import Target, write_down
+from tradebot.runtime.displacing import put_back
 from tradebot.runtime.generations import lasting, stored, toggles
 from tradebot.runtime.outcomes import change_lines
-from tradebot.runtime.returning import wanted_generation
+from tradebot.runtime.request import Request
+from tradebot.runtime.returning import switched, wanted_generation
 from tradebot.storage.history import History
 from tradebot.storage.home import Home
 from tradebot.storage.restore import writable
@@ -33,16 +37,13 @@ def switch(home: Path, feature: str, on: bool | None, who: str, now_ms: int) -> 
     Raises NotNow where nothing has run there yet, CannotStart where a bot runs, ProfileInvalid, StorageFailed.
     """
     with _held(home) as (history, force):
-        others = tuple(one for one in lasting(force.switches) if one.feature != feature)
-        plain = _load(force, others)
-        known = type(plain.profile.features).model_fields
+        known = Features.model_fields
         if feature not in known:
             raise NotNow(f"there is no toggle {feature!r}; there are {', '.join(known)}")
-        said = getattr(plain.profile.features, feature)
-        switches = others if on is None or on == said else (*others, Switch(feature, on, who, now_ms))
-        loaded = _load(force, switches)
+        switches = lasting(switched(force, Request("switch", who, feature=feature, on=on), now_ms))
         if toggles(switches) == toggles(force.switches):
             return [f"unchanged · {force.path} · generation {force.number}"]
+        loaded = _load(force, switches)
         return _write(history, force, Target(loaded, "feature", who, switches, pinned=force.pinned), now_ms)
 
 
@@ -61,7 +62,7 @@ def rollback(home: Path, number: int | None, who: str, now_ms: int) -> list[str]
         reason = f"to generation {found.number}"
         target = Target(loaded, "rollback", who, switches, loaded.digest, restore=True, reason=reason)
         lines = _write(history, force, target, now_ms)
-        if why := put_back(found.files):
+        if why := put_back(history, found.files):
             return [*lines, f"the files are not restored ({why}): the next start carries it through"]
         history.end_restore()
         return [*lines, f"files restored byte for byte: {', '.join(one.path for one in found.files)}"]
@@ -104,7 +105,13 @@ def _write(history: History, force: Generation, target: Target, now_ms: int) -> 
     """Write the new generation down and into force; return what was done."""
     changes = diff(_load(force, force.switches), target.loaded)
     number = write_down(history, target, changes, force.number, now_ms).number
-    history.commit(number, now_ms, switches=lasting(target.switches), settle=target.settle)
+    try:
+        history.commit(number, now_ms, switches=lasting(target.switches), settle=target.settle)
+    except StorageFailed as error:
+        history.fail(number, now_ms, str(error))
+        if target.restore:
+            history.end_restore()
+        raise
     if target.restore or force.state == "good":
         history.passed(number, now_ms)
     head = f"generation {force.number} → {number} · {target.loaded.path} · {target.cause} by {target.who}"

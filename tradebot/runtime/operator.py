@@ -42,9 +42,9 @@ class RunOperator:
         """Hand every log record from here on to `tell`; return what ends it."""
         return self._run.telling.pipeline.listen(tell)
 
-    async def reload(self, *, confirm: bool, who: str) -> OutcomeView:
-        """Read the profile again; with `confirm`, what waits for it is applied."""
-        return await self._ask(Request("confirm" if confirm else "edit", who))
+    async def reload(self, *, confirm: bool, who: str, shown: str = "") -> OutcomeView:
+        """Read the profile again; with `confirm`, what waits for it is applied, if it is the text that was `shown`."""
+        return await self._ask(Request("confirm" if confirm else "edit", who, shown=shown))
 
     async def rollback(self, number: int | None, *, who: str) -> OutcomeView:
         """Bring an earlier generation back, files and all. Raises NotNow."""

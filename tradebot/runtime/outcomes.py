@@ -34,9 +34,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Unchanged(Outcome, frozen=True, kw_only=True):
-    """What is asked for is in force already."""
+    """What is asked for is in force already. `restored` says that the files were written back to it."""
 
     note: str = ""
+    restored: bool = False
 
     def lines(self) -> list[str]:
         """Return what is said of it."""
@@ -45,7 +46,7 @@ class Unchanged(Outcome, frozen=True, kw_only=True):
 
 class Applied(Outcome, frozen=True, kw_only=True):
     """A new generation is in force. `effects` say by key when a change takes effect, `restored` that its files were
-    written back to the disk.
+    written back to the disk, `proven` that its text has passed a probation before.
     """
 
     kind: ClassVar[OutcomeKind] = "applied"
@@ -59,13 +60,13 @@ class Applied(Outcome, frozen=True, kw_only=True):
     plan: tuple[str, ...]
     took_ms: float
     restored: bool = False
+    proven: bool = True
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Return what is said of it."""
-        counts = [f"{number} {word}" for word in ("live", "rebuild") if (number := _count(self.changes, word))] or [
-            "text only"
-        ]
+        counts = [f"{number} {word}" for word in ("live", "rebuild") if (number := _count(self.changes, word))]
+        counts = counts or ["override only" if self.cause == "feature" else "text only"]
         head = f"generation {self.previous} → {self.generation} · {self.path} · {', '.join(counts)}"
         cause = "" if self.cause == "edit" else f" · {self.cause} by {self.who}"
         return [

@@ -57,7 +57,7 @@ class NotWatched:
 
 
 class Probation:
-    """Watches the guards of one generation until `until_ms`; a breach or the end is told once.
+    """Watches the guards of one generation for `lasts_s` of watched time; a breach or the end is told once.
 
     `breached` gets the reason in words, `passed` nothing. Rates are of the last minute, the rest since the edit.
     """
@@ -78,8 +78,8 @@ class Probation:
         self.number = number
         self.falls_back_to = falls_back_to
         self.begun_ms = now_ms
-        self.until_ms = now_ms + round(lasts_s * 1000)
-        self.next_due_ms = min(now_ms + LOOK_MS, self.until_ms)
+        self._looked_ms, self._left_ms = now_ms, round(lasts_s * 1000)
+        self.next_due_ms = now_ms + min(LOOK_MS, self._left_ms)
         self._guards = guards
         self._readings = readings
         self._breached = breached
@@ -91,18 +91,25 @@ class Probation:
         self._equity = readings.equity()
 
     def run(self, now_ms: int) -> Event | None:
-        """Look once."""
-        self.next_due_ms = min(now_ms + LOOK_MS, self.until_ms)
+        """Look once. Time in which nobody looked (a stopped process, a clock that was set) is not watched time."""
+        self._left_ms -= max(0, min(now_ms - self._looked_ms, 2 * LOOK_MS))
+        self._looked_ms = now_ms
+        self.next_due_ms = now_ms + min(LOOK_MS, max(1, self._left_ms))
         self._errors.look(now_ms)
         self._slow.look(now_ms)
         breach = next((text for text, over in self._checks() if over), "")
         if breach:
             self.next_due_ms = NEVER_MS
             self._breached(breach)
-        elif now_ms >= self.until_ms:
+        elif self._left_ms <= 0:
             self.next_due_ms = NEVER_MS
             self._passed()
         return None
+
+    @property
+    def until_ms(self) -> int:
+        """When it ends, if it is watched all the time."""
+        return self._looked_ms + max(0, self._left_ms)
 
     def look_again(self, now_ms: int) -> None:
         """Look again soon: what was told of a breach could not be acted on."""

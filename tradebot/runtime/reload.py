@@ -19,8 +19,8 @@ from tradebot.domain.errors import StorageFailed
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import Applying, Force
 from tradebot.runtime.coordinator import trace
-from tradebot.runtime.editing import Edits
-from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Pending, Rejected, RolledBack
+from tradebot.runtime.editing import Edits, GaveWay
+from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Pending, Rejected, RolledBack, Unchanged
 from tradebot.runtime.request import EDIT, GUARD, Request
 from tradebot.runtime.returning import Returns
 from tradebot.runtime.swapping import Swappable
@@ -51,13 +51,15 @@ class Reloads:
         self._run = run
         self._told = told
         self._applying = Applying(run, bench, force)
-        self._edits = Edits(run, self._applying, environ)
+        self._edits = Edits(run, self._applying, environ, lambda: not self._queue.empty())
         self._returns = Returns(run, self._applying, environ)
         self._queue: asyncio.Queue[Request] = asyncio.Queue()  # bounded where it is asked
         self._hint: Request | None = None  # the one that waits
         self._closed = ""
         self._task: asyncio.Task[None] | None = None
         self._busy = False
+        self.breaches: list[Request] = []
+        """Breaches that the end of the run came before: their texts are still to be condemned."""
         self.served = 0
         """How many requests were answered."""
 
@@ -82,7 +84,10 @@ class Reloads:
         """Take no further request; those that wait are answered with `why`."""
         self._closed = self._closed or why
         while not self._queue.empty():
-            waiting = self._queue.get_nowait().answer
+            request = self._queue.get_nowait()
+            if request.kind == "breach":
+                self.breaches.append(request)
+            waiting = request.answer
             if waiting is not None and not waiting.done():
                 waiting.set_exception(NotNow(self._closed))
 
@@ -199,8 +204,7 @@ class Reloads:
             return self._rejected(request, str(error))
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(request, error)
-        self._run.telling.failures.well(self.name)
-        if isinstance(outcome, Applied) and outcome.restored:
+        if isinstance(outcome, Applied | Unchanged) and outcome.restored:
             try:
                 await self._edits.restored()
             except StorageFailed as error:  # what is in force stays so
@@ -215,10 +219,15 @@ class Reloads:
             case "edit":
                 if request is self._hint:
                     self._hint = None
-                return await self._edits.take(request, confirmed=False)
+                try:
+                    return await self._edits.take(request, confirmed=False)
+                except GaveWay:
+                    self.hint(request.who)
+                    return None
             case "confirm":
                 return await self._edits.take(request, confirmed=True)
             case "rollback":
+                request.astray = self.pinned
                 return await self._returns.rollback(request)
             case "switch":
                 return await self._returns.switch(request)
@@ -232,7 +241,6 @@ class Reloads:
         """Tell what nobody expected; where it came between a swap and its record, nothing is known to be sound."""
         text = f"{request.kind} by {request.who}: {type(error).__name__}: {error}"
         self._run.telling.log.emit("events", "ERROR", "RELOAD_FAILED", text, traceback=trace(error))
-        self._run.telling.failures.failed(self.name, error)
         force, why = self.force, f"{type(error).__name__}, see RELOAD_FAILED in the log"
         if self._applying.torn:
             reason = f"it is not known what is in force: {why}"

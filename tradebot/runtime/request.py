@@ -19,7 +19,9 @@ GUARD = "guard"
 
 
 class Request(Struct):
-    """One thing asked for. `number` is the generation it is about, `feature` and `on` are a toggle's, `why` a reason.
+    """One thing asked for. `number` is the generation it is about, `feature` and `on` are a toggle's, `why` a reason,
+    `shown` the beginning of the digest of the text that a confirmation is for, `astray` that the
+    files say something else than what is in force.
 
     `begun` (monotonic seconds) is when it was asked for.
     """
@@ -32,6 +34,8 @@ class Request(Struct):
     feature: str = ""
     on: bool | None = None
     why: str = ""
+    shown: str = ""
+    astray: bool = False
 
     @property
     def by_itself(self) -> bool:

@@ -15,6 +15,7 @@ from tradebot.domain.generation import Generation, Switch
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import Applying, Target, in_history
 from tradebot.runtime.component import in_thread
+from tradebot.runtime.displacing import keep_displaced, on_disk, put_back
 from tradebot.runtime.generations import lasting, same_profile, stored, toggles
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Refused, Rejected, RolledBack, Unchanged
 from tradebot.runtime.request import GUARD, Request
@@ -34,8 +35,14 @@ class Returns:
         self._environ = environ
 
     async def rollback(self, request: Request) -> AnyOutcome:
-        """Bring an earlier generation back, its files too. Raises NotNow where there is none, ProfileInvalid."""
+        """Bring an earlier generation back, its files too. Raises NotNow where there is none, ProfileInvalid.
+
+        Where the files say something else than what is in force (an edit that waits, was refused, has faults), the last
+        change is that one: without a number they go back to what is in force, and nothing else changes.
+        """
         force = self._applying.force
+        if request.astray and request.number in {None, force.generation.number}:
+            return await self._files_back(request)
         history, path = self._run.opened.history, force.loaded.path
         target = await in_history(wanted_generation, history, force.generation, path, request.number)
         same = target.digest == force.generation.digest
@@ -64,29 +71,41 @@ class Returns:
         )
         return await self._applying.apply(wanted, request.begun)
 
+    async def _files_back(self, request: Request) -> Unchanged:
+        """Write the files of the generation in force; what stood there is kept in the history. Raises NotNow."""
+        force, history = self._applying.force, self._run.opened.history
+        generation = force.generation
+
+        def write() -> str:
+            if why := writable(generation.files):
+                return why
+            displaced = on_disk(generation.files)
+            keep_displaced(history, generation, displaced)
+            history.begin_restore(generation.number, displaced)
+            why = put_back(history, generation.files)
+            history.end_restore()
+            return why
+
+        if why := await in_history(write):
+            raise NotNow(f"the files cannot be written: {why}")
+        paths = ", ".join(one.path for one in generation.files)
+        note = f"the last edit was not in force: files restored byte for byte: {paths}"
+        return Unchanged(
+            generation=generation.number, path=force.loaded.path, who=request.who, note=note, restored=True
+        )
+
     async def switch(self, request: Request) -> AnyOutcome:
         """Set or clear a toggle's override; the text stays the one in force. Raises NotNow for an unknown toggle."""
         force, feature = self._applying.force, request.feature
         known = settings_of(Features)
         if feature not in known:
             raise NotNow(f"there is no toggle {feature!r}; there are {', '.join(known)}")
-        others = tuple(one for one in force.generation.switches if one.feature != feature)
-        plain = await self._load(force.generation, others)
-        said = getattr(plain.profile.features, feature)
-        switches = others
-        if request.on is not None and request.on != said:
-            now_ms = self._run.clock.now_ms()
-            switches = (*others, Switch(feature, request.on, request.who, now_ms, request.why))
+        switches = switched(force.generation, request, self._run.clock.now_ms())
+        if toggles(switches) == toggles(force.generation.switches):
+            word = "on" if getattr(force.loaded.profile.features, feature) else "off"
+            note = f"{feature} is {word}" + (", as the profile says" if request.on is None else ", set by hand")
+            return Unchanged(generation=force.generation.number, path=force.loaded.path, who=request.who, note=note)
         loaded = await self._load(force.generation, switches)
-        in_force = getattr(force.loaded.profile.features, feature)
-        if getattr(loaded.profile.features, feature) == in_force and len(switches) == len(force.generation.switches):
-            word = "on" if in_force else "off"
-            return Unchanged(
-                generation=force.generation.number,
-                path=force.loaded.path,
-                who=request.who,
-                note=f"{feature} is {word}" + ("" if switches == others else ", set by hand"),
-            )
         pinned = force.generation.pinned
         wanted = Target(loaded, "feature", request.who, switches, pinned=pinned, reason=request.why)
         return await self._applying.apply(wanted, request.begun)
@@ -156,6 +175,14 @@ class Returns:
             reason=reason,
             next_start=next_start,
         )
+
+
+def switched(force: Generation, request: Request, now_ms: int) -> tuple[Switch, ...]:
+    """Return the overrides with what is asked for: set, whatever the profile says, until it is cleared."""
+    others = tuple(one for one in force.switches if one.feature != request.feature)
+    if request.on is None:
+        return others
+    return (*others, Switch(request.feature, request.on, request.who, now_ms, request.why))
 
 
 def wanted_generation(history: History, force: Generation, path: str, number: int | None) -> Generation:

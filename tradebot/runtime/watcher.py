@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from msgspec import Struct
 from watchfiles import watch
 
+from tradebot.config.reading import LARGEST_BYTES
 from tradebot.config.sections.reload import Reload
 from tradebot.ports import Log
 from tradebot.runtime.component import Failed, NullPart, in_thread
@@ -133,13 +134,20 @@ class Watcher:
     def _watch(self) -> None:
         """Watch until the folders are others, a sweep is due, or someone wants something else."""
         folders = places(self._following.files)
+        try:
+            self._watch_in(folders)
+        except FileNotFoundError:  # one went away before it was watched
+            if places(self._following.files) == folders:
+                raise
+
+    def _watch_in(self, folders: tuple[str, ...]) -> None:
         sweep_at = time.monotonic() + self._sweep_s
         rounds = watch(
             *folders,
             watch_filter=None,
             debounce=GROUP_MS,
             step=QUIET_MS,
-            stop_event=_Steps(self._watched, self._again),
+            stop_event=_Steps(lambda: self._watched(folders), self._again),
             rust_timeout=max(1, round(self._sweep_s * 1000)),
             yield_on_timeout=True,
             raise_interrupt=False,
@@ -152,9 +160,14 @@ class Watcher:
                 if gone or time.monotonic() >= sweep_at or places(self._following.files) != folders:
                     return
 
-    def _watched(self) -> None:
-        """Read what was written before the folders were watched; that, too, has to work for the watch to do so."""
+    def _watched(self, folders: tuple[str, ...]) -> None:
+        """Read what was written before the folders were watched; that, too, has to work for the watch to do so.
+
+        Where others came in between, nothing would tell of those: the watch ends, to begin anew with them.
+        """
         self._look()
+        if places(self._following.files) != folders:
+            self._again.set()
         if self._refused > 1:
             self._log.emit("system", "INFO", "WATCHER_RESTORED", "Edits of the profile are noticed at once again")
         self._refused = self._lost = 0
@@ -241,14 +254,21 @@ def _digest(found: Iterable[tuple[str, str, bytes]]) -> str:
 
 
 def _bytes(path: str) -> tuple[str, bytes]:
-    """Return ("read", the bytes) or (why not, nothing); a pipe or a device is never waited for."""
+    """Return ("read", the bytes) or (why not, what tells it apart); a pipe or a device is never waited for.
+
+    A file that is too large for a profile counts by its size and its time: no more is read than shows that it is.
+    """
     try:
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            if not stat.S_ISREG(os.fstat(number).st_mode):
+            about = os.fstat(number)
+            if not stat.S_ISREG(about.st_mode):
                 return "no file", b""
             with os.fdopen(number, "rb", closefd=False) as file:
-                return "read", file.read()
+                source = file.read(LARGEST_BYTES + 1)
+            if len(source) > LARGEST_BYTES:
+                return "too large", f"{about.st_size} {about.st_mtime_ns}".encode()
+            return "read", source
         finally:
             os.close(number)
     except OSError as error:

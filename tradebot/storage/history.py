@@ -154,6 +154,16 @@ class History:
         with self._reading():
             return self._last_good(excluding, of)
 
+    def was_good(self, digest: str) -> bool:
+        """Whether the text with that digest has passed a probation, and was not condemned since."""
+        with self._reading() as database:
+            found = database.execute(
+                "SELECT 1 FROM generations WHERE digest = ? AND state = 'good'"
+                " AND NOT EXISTS (SELECT 1 FROM verdicts WHERE verdicts.digest = ? AND kind = 'condemned')",
+                (digest, digest),
+            ).fetchone()
+            return found is not None
+
     def generation(self, number: int) -> Generation | None:
         """Return generation `number`, without files and effective values where they were pruned."""
         with self._reading():
@@ -172,10 +182,8 @@ class History:
     # -- texts that are not in force -------------------------------------------------------------------
 
     def judge(self, verdict: Verdict) -> None:
-        """Remember a verdict in place of an older one on the same text; a pending one ends the wait of any other."""
+        """Remember a verdict in place of an older one on the same text; those on other texts stay."""
         with self._writing() as database:
-            if verdict.kind == "pending":
-                database.execute("DELETE FROM verdicts WHERE kind = 'pending'")
             rows.insert_verdict(database, verdict)
             self._tell(
                 Entry(verdict.at_ms, verdict.kind, verdict.generation, verdict.digest, verdict.who, verdict.reason)
@@ -187,7 +195,7 @@ class History:
             return self._verdict("WHERE digest = ?", digest)
 
     def pending(self) -> Verdict | None:
-        """Return the text that waits for a confirmation."""
+        """Return the text that was last found to wait for a confirmation."""
         with self._reading():
             return self._verdict("WHERE kind = 'pending' ORDER BY n DESC LIMIT 1")
 
