@@ -28,12 +28,21 @@ class Evidence(Struct, frozen=True):
 
 
 class Trail:
-    """How far one request got. `left_s` is the monotonic time at which it was handed to the connection, 0 before."""
+    """How far one request got. `left_s` is the monotonic time at which it was handed to the connection, 0 before.
 
-    __slots__ = ("left_s",)
+    `evidence` and `answer` are those of the last answer that came whole, None before and while the next is awaited.
+    """
+
+    __slots__ = ("answer", "evidence", "left_s")
 
     def __init__(self) -> None:
         self.left_s = 0.0
+        self.evidence: Evidence | None = None
+        self.answer: Any = None
+
+    def leaves(self, now_s: float) -> None:
+        """Note that a request is handed to the connection."""
+        self.left_s, self.evidence, self.answer = now_s, None, None
 
     @property
     def left(self) -> bool:
@@ -45,9 +54,9 @@ TRAIL: Final[ContextVar[Trail | None]] = ContextVar("tradebot_trail", default=No
 
 
 @contextmanager
-def followed() -> Iterator[Trail]:
-    """Follow the requests made inside; one trail for all of them."""
-    trail = Trail()
+def followed(trail: Trail | None = None) -> Iterator[Trail]:
+    """Follow the requests made inside; one trail for all of them, a new one where none is given."""
+    trail = trail or Trail()
     token = TRAIL.set(trail)
     try:
         yield trail

@@ -63,7 +63,7 @@ class _RestHooks(_CCXT):  # type: ignore[misc]  # stands before a class known on
         self.tradebot_taps.budget.admit(urgent=self.tradebot_taps.urgent)
         trail = TRAIL.get()
         if trail is not None:
-            trail.left_s = time.monotonic()
+            trail.leaves(time.monotonic())
         return await super().fetch(url, method, headers, body)
 
     def handle_errors(
@@ -82,6 +82,10 @@ class _RestHooks(_CCXT):  # type: ignore[misc]  # stands before a class known on
         taps.budget.note(code, headers)
         if isinstance(response, Mapping) and isinstance(limits := response.get("rateLimits"), list):
             taps.budget.note_limits(limits)
+        evidence = evidence_in(code, response, taps.dialect)
+        trail = TRAIL.get()
+        if trail is not None:
+            trail.evidence, trail.answer = evidence, response
         try:
             seen = super().handle_errors(
                 code, reason, url, method, headers, body, response, request_headers, request_body
@@ -91,10 +95,9 @@ class _RestHooks(_CCXT):  # type: ignore[misc]  # stands before a class known on
 
                 raise BadResponse(f"{self.id}: the answer is not JSON")
         except Exception as error:
-            attach(error, evidence_in(code, response, taps.dialect))
+            attach(error, evidence)
             raise
-        if code >= 400:
-            self._tradebot_answer = evidence_in(code, response, taps.dialect)
+        self._tradebot_answer = evidence
         return seen
 
     def handle_http_status_code(self, code: int, reason: str, url: str, method: str, body: str) -> None:

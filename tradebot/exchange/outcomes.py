@@ -107,7 +107,7 @@ def failure_of(
         return NeverSent(hide(_words(error)))
     if any(isinstance(each, ClientConnectorError) for each in chain(error)):
         return NeverSent("no connection to the exchange")
-    evidence = evidence_of(error)
+    evidence = evidence_of(error) or trail.evidence  # ccxt also refuses what it reads in a whole answer
     if isinstance(error, asyncio.CancelledError) or evidence is None:
         return Unknown(_transport(error))
     if exchange == "binance" and evidence.http_status == 418:

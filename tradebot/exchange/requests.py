@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -13,7 +13,7 @@ from tradebot.domain.orders import Balance, OrderType, TimeInForce
 from tradebot.exchange.capabilities import Capabilities
 from tradebot.exchange.credentials import Credentials
 from tradebot.exchange.dialects import Dialect, dialect_of
-from tradebot.exchange.evidence import followed
+from tradebot.exchange.evidence import TRAIL, followed
 from tradebot.exchange.outcomes import Accepted, Failure, NeverSent, Outcome, Refused, Unknown, failure_of
 from tradebot.exchange.parsing import SeenFill, SeenOrder, Unreadable, balances_of, fills_of, order_of, orders_of
 
@@ -22,6 +22,8 @@ T = TypeVar("T")
 _PAGE: Final = 1000
 _MOST_PAGES: Final = 20
 _LIST: Final = 100
+_IN_NO_LIST: Final = "in no list of orders"
+_HOLDERS: Final = ("data", "result", "orders", "fills", "balances", "accounts")
 
 
 class Requests:
@@ -96,7 +98,7 @@ class Requests:
         exchange, dialect = self._exchange, self._dialect
         if dialect.lookup == "order":
             params = {dialect.find_param: wire}
-            found = await self._ask(lambda: exchange.fetch_order(None, symbol, params))
+            found = await self._ask(lambda: exchange.fetch_order(wire, symbol, params))
             return _read(found, lambda answer: _same(order_of(answer, symbol, dialect), client_id))
         return await self._look_through(client_id, symbol, wire, venue_id)
 
@@ -108,20 +110,21 @@ class Requests:
 
     async def open_orders(self, symbol: str | None) -> list[SeenOrder] | Failure:
         """Return the open orders of a symbol, or of all of them (None), everybody's of the account."""
-        found = await self._ask(lambda: self._exchange.fetch_open_orders(symbol))
-        return _read(found, lambda answer: orders_of(answer, symbol or "", self._dialect))
+        return await self._list(lambda: self._exchange.fetch_open_orders(symbol), partial(self._orders, symbol or ""))
 
     async def recent_orders(self, symbol: str, since_ms: int | None) -> list[SeenOrder] | Failure:
         """Return open and ended orders of a symbol since a time of the exchange's (None: the latest)."""
-        exchange, dialect = self._exchange, self._dialect
+        exchange = self._exchange
         if exchange.has.get("fetchOrders") is True:
-            found = await self._ask(lambda: exchange.fetch_orders(symbol, since_ms, _PAGE))
-            return _read(found, lambda answer: orders_of(answer, symbol, dialect))
+            return await self._list(
+                lambda: exchange.fetch_orders(symbol, since_ms, _PAGE), partial(self._orders, symbol)
+            )
         still_open = await self.open_orders(symbol)
         if isinstance(still_open, Failure):
             return still_open
-        found = await self._ask(lambda: exchange.fetch_closed_orders(symbol, since_ms, _LIST))
-        ended = _read(found, lambda answer: orders_of(answer, symbol, dialect))
+        ended = await self._list(
+            lambda: exchange.fetch_closed_orders(symbol, since_ms, _LIST), partial(self._orders, symbol)
+        )
         return ended if isinstance(ended, Failure) else [*still_open, *ended]
 
     async def fills(self, symbol: str, venue_id: str) -> list[SeenFill] | Failure:
@@ -130,10 +133,10 @@ class Requests:
         if exchange.id == "binance":
             return await self._pages(symbol, {"orderId": venue_id})
         if exchange.has.get("fetchOrderTrades") is True and self._dialect.trades_by_order:
-            found = await self._ask(lambda: exchange.fetch_order_trades(venue_id, symbol))
+            fetch = partial(exchange.fetch_order_trades, venue_id, symbol)
         else:
-            found = await self._ask(lambda: exchange.fetch_my_trades(symbol, None, _LIST))
-        seen = _read(found, lambda answer: fills_of(answer, symbol))
+            fetch = partial(exchange.fetch_my_trades, symbol, None, _LIST)
+        seen = await self._list(fetch, lambda answer: fills_of(answer, symbol))
         return seen if isinstance(seen, Failure) else [fill for fill in seen if fill.venue_id == venue_id]
 
     async def trades(self, symbol: str, *, after_id: int | None, since_ms: int | None) -> list[SeenFill] | Failure:
@@ -141,13 +144,12 @@ class Requests:
         if self._exchange.id == "binance":
             params = {"fromId": after_id + 1} if after_id is not None else {}
             return await self._pages(symbol, params, since_ms if after_id is None else None)
-        found = await self._ask(lambda: self._exchange.fetch_my_trades(symbol, since_ms, _LIST))
-        return _read(found, lambda answer: fills_of(answer, symbol))
+        fetch = partial(self._exchange.fetch_my_trades, symbol, since_ms, _LIST)
+        return await self._list(fetch, lambda answer: fills_of(answer, symbol))
 
     async def balances(self) -> dict[str, Balance] | Failure:
         """Return every balance that is not nothing."""
-        found = await self._ask(self._exchange.fetch_balance)
-        return _read(found, balances_of)
+        return await self._list(self._exchange.fetch_balance, balances_of)
 
     def _refuse(self, command: PlaceOrder) -> str:
         """Say what the exchange cannot do of an order; "" where it can."""
@@ -162,18 +164,21 @@ class Requests:
 
     async def _look_through(self, client_id: str, symbol: str, wire: str, venue_id: str) -> SeenOrder | Failure:
         exchange, dialect = self._exchange, self._dialect
-        if venue_id and dialect.lookup == "scan":
-            return await self.by_venue_id(symbol, venue_id)
-        params = {dialect.find_param: wire} if dialect.lookup == "filter" else {}
+        if dialect.lookup == "scan":
+            seen = await (self.by_venue_id(symbol, venue_id) if venue_id else self.recent_orders(symbol, None))
+            return seen if isinstance(seen, SeenOrder | Failure) else _among(seen, client_id)
+        params = {dialect.find_param: wire}
         for fetch in (exchange.fetch_open_orders, exchange.fetch_closed_orders):
-            found = await self._ask(partial(fetch, symbol, None, _LIST, params))
-            seen = _read(found, lambda answer: orders_of(answer, symbol, dialect))
-            if isinstance(seen, Failure):
-                return seen
-            for order in seen:
-                if order.client_id == client_id or (venue_id and order.venue_id == venue_id):
-                    return order
-        return Refused("", "in neither list of orders", "absent")
+            listed = await self._list(partial(fetch, symbol, None, _LIST, params), partial(self._orders, symbol))
+            if isinstance(listed, Failure):
+                return listed
+            found = _among(listed, client_id)
+            if isinstance(found, SeenOrder):
+                return found
+        return Refused("", _IN_NO_LIST, "absent")
+
+    def _orders(self, symbol: str, answer: Any) -> list[SeenOrder]:
+        return orders_of(answer, symbol, self._dialect)
 
     async def _pages(
         self, symbol: str, params: dict[str, Any], since_ms: int | None = None
@@ -182,8 +187,7 @@ class Requests:
         rows: dict[str, SeenFill] = {}
         for _ in range(_MOST_PAGES):
             page = partial(self._exchange.fetch_my_trades, symbol, since_ms, _PAGE, params)
-            found = await self._ask(page)
-            seen = _read(found, lambda answer: fills_of(answer, symbol))
+            seen = await self._list(page, lambda answer: fills_of(answer, symbol))
             if isinstance(seen, Failure):
                 return seen
             rows.update((fill.trade_id, fill) for fill in seen)
@@ -192,9 +196,20 @@ class Requests:
             params, since_ms = {**params, "fromId": max(int(fill.trade_id) for fill in seen) + 1}, None
         return list(rows.values())
 
+    async def _list(self, call: Callable[[], Awaitable[Any]], read: Callable[[Any], T]) -> T | Failure:
+        """Return what `read` makes of an answer that holds a list, even an empty one.
+
+        ccxt takes an answer without one for an empty list, which would be no open order, no trade, no balance.
+        """
+        with followed() as trail:
+            answer = await self._ask(call)
+        if not isinstance(answer, Failure) and not _holds_list(trail.answer):
+            return Unknown("the answer holds no list")
+        return _read(answer, read)
+
     async def _ask(self, call: Callable[[], Awaitable[Any]], *, though_cancelled: bool = False) -> Any:
         """Return ccxt's answer, or the Failure its error proves; `though_cancelled` judges a cancelled wait, too."""
-        with followed() as trail:
+        with followed(TRAIL.get()) as trail:
             try:
                 return await call()
             except asyncio.CancelledError as error:
@@ -212,6 +227,17 @@ def _read(answer: Any, read: Callable[[Any], T]) -> T | Failure:
         return read(answer)
     except Unreadable as error:
         return Unknown(str(error))
+
+
+def _among(orders: list[SeenOrder], client_id: str) -> SeenOrder | Refused:
+    """Return the order of a client id, as absent where none has it."""
+    return next((each for each in orders if each.client_id == client_id), Refused("", _IN_NO_LIST, "absent"))
+
+
+def _holds_list(answer: Any) -> bool:
+    return isinstance(answer, list) or (
+        isinstance(answer, Mapping) and any(answer.get(key) is not None for key in _HOLDERS)
+    )
 
 
 def _same(order: SeenOrder, client_id: str) -> SeenOrder:
