@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.sandbox.faults_kit import KEY, signed_ws
+from tests.sandbox.faults_kit import KEY, signed_ws, wire
 from tests.sandbox.rehearsal_kit import ORDER, event, rehearsing, until
 
 ONE: dict[str, object] = {"symbol": "BTCUSDT", "origClientOrderId": "bot-1"}
@@ -167,5 +167,19 @@ def test_a_deposit_is_told_and_a_socket_that_left_hears_nothing() -> None:
                 assert {(await event(user))["e"], (await event(user))["e"]} >= {"balanceUpdate"}
             await until(lambda: not rehearsal.service.sockets.of())
             assert (await rehearsal.place("bot-1")).status == 200
+
+    asyncio.run(run())
+
+
+def test_limits_are_left_out_of_answers_that_do_not_want_them() -> None:
+    async def run() -> None:
+        async with rehearsing() as rehearsal, rehearsal.api() as client:
+            order = signed_ws({**ORDER, "newClientOrderId": "bot-1", "returnRateLimits": False})
+            placed = await client.ask("order.place", order)
+            assert (placed["status"], "rateLimits" in placed) == (200, False)
+            assert "rateLimits" in await client.ask("ping")
+            async with wire(rehearsal.session, f"{rehearsal.url}/ws-api/v3?returnRateLimits=false") as quiet:
+                assert "rateLimits" not in await quiet.ask("ping")
+                assert "rateLimits" in await quiet.ask("ping", {"returnRateLimits": True})
 
     asyncio.run(run())

@@ -25,6 +25,9 @@ from tradebot.sandbox.sockets import Socket, Sockets
 from tradebot.sandbox.userdata_audience import Audiences
 from tradebot.sandbox.wire_errors import ApiError
 
+RATE_LIMITS_WANTED: Final = "returnRateLimits"
+"""The parameter of a connection or a request that may leave the limits out of answers."""
+
 WEIGHT: Final = 2
 """What a request about subscriptions weighs."""
 
@@ -35,22 +38,27 @@ MOST_ID: Final = 36
 
 
 class Call(Struct, frozen=True):
-    """A request as it was understood; its parameters as texts, as its signature has them."""
+    """A request as it was understood; its parameters as texts, as its signature has them.
+
+    `rate_limits` says whether its answer tells them, as the connection's address or the request itself wanted.
+    """
 
     id: int | str | None
     method: str
     parameters: dict[str, str]
     address: str
+    rate_limits: bool = True
 
 
 class Client:
     """One socket of the ws-api."""
 
-    def __init__(self, api: WsApi, socket: Socket, outlet: Outlet, address: str) -> None:
+    def __init__(self, api: WsApi, socket: Socket, outlet: Outlet, address: str, *, rate_limits: bool) -> None:
         self.socket = socket
         self.outlet = outlet
         self._api = api
         self._address = address
+        self._rate_limits = rate_limits
         self._at_work: set[asyncio.Task[None]] = set()
 
     async def said(self, text: str) -> None:
@@ -58,7 +66,7 @@ class Client:
         while len(self._at_work) >= MOST_AT_WORK:
             await asyncio.wait(self._at_work, return_when=asyncio.FIRST_COMPLETED)
         if self._api.faultless:
-            call = _read(text, self._address)
+            call = _read(text, self._address, rate_limits=self._rate_limits)
             answer = call if isinstance(call, Reply) else self._api.answer(call, self)
             self.socket.send(answer.body.decode())
             return
@@ -67,7 +75,7 @@ class Client:
         task.add_done_callback(self._at_work.discard)
 
     async def _work(self, text: str) -> None:
-        call = _read(text, self._address)
+        call = _read(text, self._address, rate_limits=self._rate_limits)
         carrier = WsCarrier(self.socket)
         if isinstance(call, Reply):
             await carrier.deliver(call)
@@ -132,7 +140,8 @@ class WsApi:
         """Serve one socket until it ends."""
         async with self._sockets.opened("user", request) as socket:
             outlet = Outlet(socket, self._faults, self._controls)
-            client = Client(self, socket, outlet, request.remote or "")
+            wanted = request.query.get(RATE_LIMITS_WANTED) != "false"
+            client = Client(self, socket, outlet, request.remote or "", rate_limits=wanted)
             try:
                 async for text in socket.messages():
                     await client.said(text)
@@ -175,7 +184,8 @@ class WsApi:
             return reply
         said: dict[str, Any] = {"id": call.id, "status": reply.status}
         said["result" if reply.status == 200 else "error"] = msgspec.Raw(reply.body)
-        said["rateLimits"] = self._limits(call)
+        if call.rate_limits:
+            said["rateLimits"] = self._limits(call)
         return msgspec.structs.replace(reply, body=msgspec.json.encode(said))
 
     def _limits(self, call: Call) -> list[dict[str, Any]]:
@@ -196,7 +206,8 @@ class WsApi:
     def _answer(self, call: Call, client: Client) -> Answer:
         """Return the answer of the exchange's own call, or of what concerns this socket alone."""
         if call.method in self._calls and not call.method.startswith("sapi."):
-            return self._calls.answer(call.method, call.parameters, call.address, ws_signed(call.parameters))
+            sent = {name: value for name, value in call.parameters.items() if name != RATE_LIMITS_WANTED}
+            return self._calls.answer(call.method, sent, call.address, ws_signed(call.parameters))
         try:
             self._calls.limits.ask(call.address, WEIGHT, self._controls.clock.now_ms())
             return Answer(200, self._of_socket(call, client), {})
@@ -243,7 +254,7 @@ def _unsubscribe(call: Call, socket: Socket) -> dict[str, Any]:
     return {}
 
 
-def _read(text: str, address: str) -> Call | Reply:
+def _read(text: str, address: str, *, rate_limits: bool) -> Call | Reply:
     """Return the request in a message, or what answers a message that is none."""
     number: int | str | None = None
     try:
@@ -259,7 +270,7 @@ def _read(text: str, address: str) -> Call | Reply:
     except ApiError as error:
         return _refusal(number, error)
     told = {str(key): _text(value) for key, value in parameters.items() if value is not None}
-    return Call(number, method, told, address)
+    return Call(number, method, told, address, told.get(RATE_LIMITS_WANTED, "" if rate_limits else "false") != "false")
 
 
 def _id(number: Any) -> int | str | None:
