@@ -22,6 +22,7 @@ BESIDE: dict[str, dict[str, Any]] = {
 """What must be said beside a setting so that its table is whole."""
 
 LIMITS = [case for case in walk() if case[1].looser]
+UNLIMITED = [case for case in LIMITS if case[1].unset is not None and not case[1].means]
 MARKET_STEP = ("execution", "steps[]", "type")
 OTHERS = [
     case
@@ -84,7 +85,7 @@ def test_a_limit_is_looser_one_way_and_not_the_other(path: tuple[str, ...], sett
     assert set(found(path, loose, tight)) == {False}
 
 
-@pytest.mark.parametrize(("path", "setting"), [case for case in LIMITS if case[1].unset is not None], ids=named)
+@pytest.mark.parametrize(("path", "setting"), UNLIMITED, ids=named)
 def test_without_a_value_is_the_loosest(path: tuple[str, ...], setting: Setting) -> None:
     for value in tight_and_loose(path, setting)[: 1 if setting.table is not None else 2]:
         assert set(found(path, value, setting.unset)) == {True}
@@ -99,6 +100,31 @@ def test_what_is_no_limit_is_never_looser(path: tuple[str, ...], setting: Settin
             assert True not in found(path, old, new)
 
 
+def warmup(value: object, window_s: int = 600, kind: str = "rolling_high") -> dict[str, Any]:
+    """Return what a file says of the anchor; every session high is warm at once where no more is said."""
+    return {"drop": {"anchor": {"warmup_s": value, "window_s": window_s, "kind": kind}}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "loose"),
+    [
+        (warmup("window"), warmup(599), True),
+        (warmup("window"), warmup(600), False),
+        (warmup("window"), warmup(601), False),
+        (warmup(599), warmup("window"), False),
+        (warmup(601), warmup("window"), True),
+        (warmup(601), warmup("window", window_s=700), False),
+        (warmup(601), warmup("window", kind="session_high"), True),
+        (warmup("window", kind="session_high"), warmup(1), False),
+        (warmup("window"), warmup("window", window_s=60), False),  # a window is no limit
+    ],
+)
+def test_a_warmup_without_a_value_counts_by_its_seconds(old: dict[str, Any], new: dict[str, Any], loose: bool) -> None:
+    changes = diff(loaded(old), loaded(new))
+    assert changes
+    assert [one.key for one in changes if one.looser] == (["drop.anchor.warmup_s"] if loose else [])
+
+
 def test_every_declared_word_can_be_judged() -> None:
     for path, setting in LIMITS:
         if setting.looser in ("higher", "lower"):
@@ -108,6 +134,7 @@ def test_every_declared_word_can_be_judged() -> None:
             assert setting.kind != "flag" or setting.looser in ("true", "false"), path
             assert setting.kind != "choice" or setting.looser in setting.choices, path
         assert setting.table is None or setting.unset is not None, path
+    assert [path[-1] for path, setting in walk() if setting.means] == ["warmup_s"]
 
 
 def drop(general: int, own: int | None = None) -> dict[str, Any]:

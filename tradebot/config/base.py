@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 ReloadClass = Literal["live", "rebuild", "restart"]
 
@@ -14,6 +15,13 @@ RELOAD = "x-reload"
 UNSET = "x-unset"
 FORM = "x-form"
 LOOSER = "x-looser"
+MEANS = "x-means"
+
+PLACES = 40
+"""Most decimal places of a number: no price or amount has more, and a text of it would have no end."""
+
+TOO_FINE = "too_fine"
+"""The type of the error of a number with more."""
 
 
 class Table(BaseModel):
@@ -45,7 +53,7 @@ class Table(BaseModel):
 
 
 def extra(field: FieldInfo, name: str) -> str | None:
-    """Return what a field declares beside pydantic's own (`RELOAD`, `UNSET`, `FORM`, `LOOSER`), or None."""
+    """Return what a field declares beside pydantic's own (`RELOAD`, `UNSET`, `FORM`, `LOOSER`, `MEANS`), or None."""
     declared = field.json_schema_extra
     value = declared.get(name) if isinstance(declared, dict) else None
     return value if isinstance(value, str) else None
@@ -58,6 +66,7 @@ def setting(
     unset: str | None = None,
     form: str | None = None,
     looser: str | None = None,
+    means: str | None = None,
     **bounds: Any,
 ) -> Any:
     """Return the field of one setting.
@@ -67,9 +76,10 @@ def setting(
     "without a value" (where the type allows None), `form` says a `pattern` in words.
 
     `looser` marks a risk limit: "higher" or "lower" says which direction of a number is looser, any other word is the
-    looser value itself ("auto", "true", "false"); to be without a value is the loosest of all.
+    looser value itself ("auto", "true", "false"); to be without a value is the loosest of all, unless `means` names
+    the attribute of the same table that holds instead.
     """
-    declared = {RELOAD: reload, UNSET: unset, FORM: form, LOOSER: looser}
+    declared = {RELOAD: reload, UNSET: unset, FORM: form, LOOSER: looser, MEANS: means}
     about: dict[str, Any] = {name: value for name, value in declared.items() if value is not None}
     if default is ... or not callable(default):
         return Field(default, json_schema_extra=about, **bounds)
@@ -80,6 +90,8 @@ def _to_decimal(value: Any) -> Any:
     """Take TOML's numbers (int, or Decimal from the loader); leave anything else to the type's own refusal."""
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)
+    if isinstance(value, Decimal) and value.is_finite() and int(value.as_tuple().exponent) < -PLACES:
+        raise PydanticCustomError(TOO_FINE, "has too many decimal places")
     return value
 
 

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from msgspec import Struct
 from pydantic.fields import FieldInfo
 
-from tradebot.config.base import FORM, LOOSER, RELOAD, UNSET, ReloadClass, Table, extra
+from tradebot.config.base import FORM, LOOSER, MEANS, RELOAD, UNSET, ReloadClass, Table, extra
 from tradebot.config.faults import Path
 from tradebot.config.profile import Profile
 
@@ -47,7 +47,8 @@ _UNITS = {
 class Setting(Struct, frozen=True):
     """What is declared about one setting or table. `default` is None where there is none or where it is unset.
 
-    `looser` is "" where it is no risk limit, else the direction ("higher", "lower") or the value that is looser.
+    `looser` is "" where it is no risk limit, else the direction ("higher", "lower") or the value that is looser;
+    `means` is the attribute of its table that holds where it is unset, "" where nothing does.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Setting(Struct, frozen=True):
     form: str | None = None
     unset: str | None = None
     looser: str = ""
+    means: str = ""
     unit: str = ""
     table: type[Table] | None = None
 
@@ -153,7 +155,7 @@ def loosening(setting: Setting) -> str:
     word = f'"{setting.looser}"' if setting.kind == "choice" else setting.looser
     if setting.table is not None:
         return f'"{setting.unset}"'
-    return f'{word} or "{setting.unset}"' if setting.unset else word
+    return f'{word} or "{setting.unset}"' if setting.unset and not setting.means else word
 
 
 def bounds(setting: Setting) -> str:
@@ -203,6 +205,7 @@ def _setting(name: str, field: FieldInfo, owner: type[Table]) -> Setting:
         form=extra(field, FORM),
         unset=extra(field, UNSET),
         looser=extra(field, LOOSER) or "",
+        means=extra(field, MEANS) or "",
         unit=_unit(name, owner) if table is None else "",
         table=table,
         **limits,

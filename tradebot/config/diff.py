@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tradebot.config.base import ReloadClass, Table
 from tradebot.config.catalogue import find
-from tradebot.config.faults import Path, dotted
+from tradebot.config.faults import Path, dotted, short
 from tradebot.config.leaves import leaves
 from tradebot.config.loader import Loaded
 from tradebot.config.looser import ABSENT, looser, to_market
@@ -20,6 +20,7 @@ from tradebot.config.toml_text import literal
 _STRICTER: tuple[ReloadClass, ...] = get_args(ReloadClass)
 
 _NOTHING = "none"
+_CHARACTERS = 1_000
 
 
 class Change(Struct, frozen=True):
@@ -38,10 +39,10 @@ class Change(Struct, frozen=True):
     looser: bool
 
     def words(self) -> tuple[str, str]:
-        """Return the old and the new value as TOML has them, "none" for a key that is not there."""
+        """Return the old and the new value as TOML has them, "none" for a key that is not there; long ones are cut."""
         setting = find(self.path)
         old, new = (_NOTHING if value is ABSENT else literal(value, setting) for value in (self.old, self.new))
-        return old, new
+        return short(old, _CHARACTERS), short(new, _CHARACTERS)
 
 
 def diff(old: Loaded, new: Loaded) -> tuple[Change, ...]:
@@ -113,6 +114,11 @@ def _looser(path: Path, before: Any, after: Any, old: Profile, new: Profile) -> 
     if general is not None:
         before = _at(old, general) if before is ABSENT else before
         after = _at(new, general) if after is ABSENT else after
+    setting = find(path)
+    if setting is not None and setting.means:
+        meant = (*path[:-1], setting.means)
+        before = _at(old, meant) if before is None else before
+        after = _at(new, meant) if after is None else after
     return looser(path, before, after) or to_market(path, old, new)
 
 

@@ -60,7 +60,7 @@ class Disk:
             return f"{path} is a folder"
         except OSError as error:
             if os.path.islink(path) and error.errno in (errno.ELOOP, errno.ENOENT):
-                return _led_nowhere(path, error.errno)
+                return _led_nowhere(path)
             if error.errno == errno.ENOENT:
                 return f"there is no file {path}{_near(path, os.path.dirname(path), by_name=False)}"
             return f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
@@ -96,11 +96,12 @@ def resolve(name_or_path: str) -> str:
     for path in tried:
         if os.path.exists(path) and not os.path.isdir(path):
             return path
-        if os.path.islink(path) and not os.path.exists(path):
-            raise ProfileInvalid([Fault(name_or_path, 0, 0, "", Disk().content(path).decode())])
     folder = next((path for path in tried if os.path.isdir(path)), None)
     if folder is not None:
         raise ProfileInvalid([Fault(name_or_path, 0, 0, "", f"{folder} is a folder")])
+    lost = [_led_nowhere(path) for path in tried if os.path.islink(path)]
+    if lost:
+        raise ProfileInvalid([Fault(name_or_path, 0, 0, "", lost[0])])
     message = f"there is no such profile; looked for {', '.join(tried)}"
     raise ProfileInvalid([Fault(name_or_path, 0, 0, "", message + _near(name_or_path, os.path.dirname(name_or_path)))])
 
@@ -226,12 +227,12 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _led_nowhere(path: str, number: int) -> str:
-    """Return what is wrong with a link that leads to no file; `number` is the system's error."""
-    if number == errno.ENOENT:
-        return f"{path} is a link to {os.readlink(path)}, which is not there"
-    own = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path))) == os.path.normpath(path)
-    return f"{path} is a link to itself" if own else f"{path} is a link that leads in a circle"
+def _led_nowhere(path: str) -> str:
+    """Return what is wrong with a link that leads to no file."""
+    target = os.readlink(path)
+    if os.path.normpath(os.path.join(os.path.dirname(path), target)) == os.path.normpath(path):
+        return f"{path} is a link to itself"
+    return f"{path} is a link to {target}, which leads to no file"
 
 
 def _encodable(text: str) -> bool:

@@ -9,7 +9,7 @@ from datetime import date, time
 from decimal import Decimal
 from math import isfinite
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tradebot.domain.errors import TradebotError
 from tradebot.domain.numbers import plain
@@ -19,6 +19,11 @@ Path = tuple[str | int, ...]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN_CHARACTERS = 60
+_KEY_CHARACTERS = 200
+_MESSAGE_CHARACTERS = 1_000
+
+MOST = 100
+"""So many faults of one profile are told: who has more has one cause, or none to mend by hand."""
 
 
 class Fault(Struct, frozen=True, order=True):
@@ -39,11 +44,24 @@ class Fault(Struct, frozen=True, order=True):
 
 
 class ProfileInvalid(TradebotError):
-    """A profile cannot be used as it stands; `faults` has every reason, in the order to mend them."""
+    """A profile cannot be used as it stands; `faults` has the reasons, in the order to mend them.
+
+    Of more than `MOST` the last only says how many more there are.
+    """
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = tuple(faults)
+        told = [_brief(fault) for fault in faults[:MOST]]
+        if len(faults) > MOST:
+            told.append(Fault(told[-1].file, 0, 0, "", f"and {len(faults) - MOST:,} more"))
+        super().__init__("\n".join(map(str, told)))
+        self.faults = tuple(told)
+
+
+def _brief(fault: Fault) -> Fault:
+    """Return a fault that no text of the operator's makes long."""
+    return structs.replace(
+        fault, key=short(fault.key, _KEY_CHARACTERS), message=short(fault.message, _MESSAGE_CHARACTERS)
+    )
 
 
 def dotted(path: Path) -> str:
@@ -62,8 +80,9 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+def short(text: str, most: int = _SHOWN_CHARACTERS) -> str:
+    """Return `text`, cut after `most` characters."""
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def shown(value: object) -> str:
@@ -72,15 +91,15 @@ def shown(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return _quoted(_short(value))
+            return _quoted(short(value))
         case Decimal():
             if not value.is_finite():
                 return str(value).lower().replace("infinity", "inf")
-            return _short(f"{value:f}" if abs(value.adjusted()) <= _SHOWN_CHARACTERS else str(value))
+            return short(f"{value:f}" if abs(value.adjusted()) <= _SHOWN_CHARACTERS else str(value))
         case int():
-            return _short(f"{Decimal(value):f}")  # the text of an int may not be of any length
+            return short(f"{Decimal(value):f}")  # the text of an int may not be of any length
         case float():
-            return plain(Decimal(repr(value))) if isfinite(value) else str(value)
+            return short(plain(Decimal(repr(value)))) if isfinite(value) else str(value)
         case dict():
             return "a table"
         case list() | tuple():

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from hashlib import sha256
 
-from tradebot.config.extends import ProfileFile, Sources, walked
+from tradebot.config.extends import ProfileFile, Sources, bounded, walked
 from tradebot.config.faults import Fault, ProfileInvalid
 
 
@@ -28,7 +28,8 @@ class Kept:
 
     def content(self, path: str) -> bytes | str:
         """Return a file's content, or that it was not kept."""
-        return self._content.get(path, f"the file {path} was not kept with this version of the profile")
+        kept = self._content.get(path)
+        return f"the file {path} was not kept with this version of the profile" if kept is None else bounded(path, kept)
 
     def same(self, path: str) -> str:
         """Return the name of the first of those with the same bytes."""

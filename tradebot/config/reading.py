@@ -16,6 +16,9 @@ from tradebot.config.positions import Positions, positions
 KEPT = 16
 """How many texts are not parsed again."""
 
+LARGEST_BYTES = 1_048_576
+"""Largest profile file: hundreds of times what all settings need, and still read within a moment."""
+
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 _AFTER_VALUE = "Expected newline or end of document after a statement"

@@ -6,13 +6,18 @@ import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
 from pydantic_core import ErrorDetails
 
+from tradebot.config.base import PLACES, TOO_FINE
 from tradebot.config.catalogue import NAME, Setting, find, settings_of, table_at, walk, wanted
 from tradebot.config.faults import Path, dotted, shown
+
+HINTS = 20
+"""So many unknown keys of one text are compared with the known ones: who has more has the wrong file."""
 
 BELONGS = "secrets come from the environment or a secrets file, a profile never holds one"
 
@@ -40,15 +45,16 @@ def secret(key: str) -> bool:
 def complaints(errors: Iterable[ErrorDetails]) -> list[Complaint]:
     """Return every error in words, without those that only follow from another; secrets' values stay unsaid."""
     found = list(errors)
-    broken = [error["loc"] for error in found]
+    around = {error["loc"][:length] for error in found for length in range(len(error["loc"]))}
     said: list[Complaint] = []
+    unknown = 0
     for error in found:
         path = error["loc"]
-        inside = any(len(other) > len(path) and other[: len(path)] == path for other in broken)
-        if error["type"] == "too_short" and inside:
+        if error["type"] == "too_short" and path in around:
             continue  # elements that were refused do not count
         if error["type"] == "extra_forbidden":
-            said.append(_unknown(path))
+            unknown += 1
+            said.append(_unknown(path, hint=unknown <= HINTS))
         else:
             said.append(Complaint(path, _refusal(error, find(path))))
         said.extend(_secrets_inside(path, error["input"] if error["type"] != "missing" else None))
@@ -73,27 +79,39 @@ def _secrets_inside(path: Path, value: Any) -> Iterator[Complaint]:
 _SECRET = f"looks like a secret: {BELONGS}"
 
 
-def _unknown(path: Path) -> Complaint:
-    """Return the fault of an unknown key, with the nearest known one."""
+def _unknown(path: Path, *, hint: bool) -> Complaint:
+    """Return the fault of an unknown key, with the nearest known one if a `hint` is wanted."""
     *parent, key = path
     if secret(str(key)):
         return Complaint(path, _SECRET)
+    if not hint:
+        return Complaint(path, "unknown key")
     table = table_at(tuple(parent))
     siblings = list(settings_of(table)) if table is not None else []
     near = get_close_matches(str(key).lower().replace("-", "_"), siblings, 1, 0.7)
     if near:
         return Complaint(path, f"unknown key; did you mean `{near[0]}`?", (*parent, near[0]))
-    homes = [place for place, _ in walk() if NAME not in place and not any("[]" in part for part in place)]
-    own = [place for place in homes if place[-1] == key]
+    homes = _homes()
+    own = homes.get(str(key), ())
     if len(own) == 1:
         home = find(own[0])
-        hint = f"it belongs to [{dotted(own[0][:-1])}]" if home and home.leaf else f"did you mean `{dotted(own[0])}`?"
-        return Complaint(path, f"unknown key; {hint}", own[0])
-    cousins = {place[-1]: place for place in reversed(homes)}
-    near = get_close_matches(str(key), cousins, 1, 0.8)
+        words = f"it belongs to [{dotted(own[0][:-1])}]" if home and home.leaf else f"did you mean `{dotted(own[0])}`?"
+        return Complaint(path, f"unknown key; {words}", own[0])
+    near = get_close_matches(str(key), homes, 1, 0.8)
     if near:
-        return Complaint(path, f"unknown key; did you mean `{dotted(cousins[near[0]])}`?", cousins[near[0]])
+        cousin = homes[near[0]][0]
+        return Complaint(path, f"unknown key; did you mean `{dotted(cousin)}`?", cousin)
     return Complaint(path, f"unknown key; known here: {', '.join(siblings)}")
+
+
+@cache
+def _homes() -> dict[str, tuple[Path, ...]]:
+    """Return where each name of a setting or table stands, the first place first."""
+    homes: dict[str, tuple[Path, ...]] = {}
+    for place, _ in walk():
+        if NAME not in place and not any("[]" in part for part in place):
+            homes[place[-1]] = (*homes.get(place[-1], ()), place)
+    return homes
 
 
 def _refusal(error: ErrorDetails, setting: Setting | None) -> str:
@@ -117,6 +135,8 @@ def _refusal(error: ErrorDetails, setting: Setting | None) -> str:
         return "is empty: a text is wanted"
     if kind in ("too_short", "too_long"):
         return f"has {len(value) or 'no'} tables: from {setting.min_length or 0} to {setting.max_length} are allowed"
+    if kind == TOO_FINE:
+        return f"{shown(value)} has more than {PLACES} decimal places: {wanted(setting)} is allowed"
     if kind == "finite_number":
         return f"{shown(value)} is no quantity: {wanted(setting)} is allowed"
     if element or path[-1] != setting.name:

@@ -67,7 +67,12 @@ class Session:
         Raises CannotStart naming what could not be made.
         """
         record = SessionRecord(
-            kind=kind, profile=profile, instance=instance, pid=os.getpid(), started_ms=now_ms, synthetic=synthetic
+            kind=kind,
+            profile=_readable(profile),
+            instance=instance,
+            pid=os.getpid(),
+            started_ms=now_ms,
+            synthetic=synthetic,
         )
         try:
             sessions.mkdir(parents=True, exist_ok=True)
@@ -167,6 +172,11 @@ def _make_folder(sessions: Path, name: str) -> Path:
             number += 1
         else:
             return folder
+
+
+def _readable(profile: str) -> str:
+    """Return a name as it can be written: what is no character of UTF-8 stands as its code."""
+    return profile.encode(errors="backslashreplace").decode()
 
 
 def _safe(profile: str) -> str:

@@ -18,11 +18,20 @@ class Anchor(Table):
     window_buckets: int = setting(240, reload="rebuild", ge=1, le=10_000)
     """Into how many buckets the window is cut: old prices leave it a bucket at a time."""
 
-    warmup_s: Seconds | None = setting(None, reload="rebuild", unset="window", ge=0, le=2_592_000)
+    warmup_s: Seconds | None = setting(
+        None, reload="rebuild", unset="window", looser="lower", means="warm_after_s", ge=0, le=2_592_000
+    )
     """How long a symbol is watched before it may be bought; "window" means `window_s` (0 for a session high)."""
 
     session_start_s: int = setting(0, reload="rebuild", ge=0, lt=86_400)
     """Second of the UTC day at which a session begins (session high)."""
+
+    @property
+    def warm_after_s(self) -> float:
+        """How long a symbol is really watched before it may be bought."""
+        if self.warmup_s is not None:
+            return self.warmup_s
+        return 0.0 if self.kind == "session_high" else self.window_s
 
 
 class DropSymbol(Table):

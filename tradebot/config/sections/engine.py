@@ -15,7 +15,7 @@ class Engine(Table):
     max_consecutive_errors: int = setting(10, ge=1, le=10_000)
     """So many errors in a row are a crash."""
 
-    slow_cycle_s: Seconds = setting(1.0, gt=0, le=600)
+    slow_cycle_s: Seconds = setting(1.0, looser="higher", gt=0, le=600)
     """A cycle longer than this is reported."""
 
     queue_limit: int = setting(100_000, reload="restart", ge=100, le=10_000_000)
@@ -27,7 +27,7 @@ class Engine(Table):
     heartbeat_timeout_s: Seconds = setting(90.0, gt=0, le=86_400)
     """Silence after which a component is reported and a stack dump is written."""
 
-    max_component_failures: int = setting(5, ge=1, le=10_000)
+    max_component_failures: int = setting(5, looser="higher", ge=1, le=10_000)
     """So many failures of one component in a row switch it off by its toggle, until it is switched on again."""
 
     band: bool = setting(True, reload="restart")

@@ -6,7 +6,7 @@ from tradebot.config.base import Table, setting
 class Features(Table):
     """Each is a rollback switch: off is a stated, safe behaviour."""
 
-    buying: bool = setting(True)
+    buying: bool = setting(True, looser="true")
     """Open new positions; off, drops are still told but nothing is bought."""
 
     exits: bool = setting(True, looser="false")

@@ -8,7 +8,7 @@ from tradebot.config.base import Seconds, Table, setting
 class Shutdown(Table):
     """How the bot ends: four stages, each with its deadline."""
 
-    open_orders: Literal["cancel", "leave", "wait"] = setting("cancel")
+    open_orders: Literal["cancel", "leave", "wait"] = setting("cancel", looser="leave")
     """What becomes of own open orders: cancelled and verified, left, or awaited until their wait is over."""
 
     entries_deadline_s: Seconds = setting(1.0, gt=0, le=60)
