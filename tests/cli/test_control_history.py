@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from tradebot.cli.history import differences
 from tradebot.cli.main import main
 from tradebot.domain.generation import Generation, ProfileText, Switch
 from tradebot.storage.history import History
+from tradebot.storage.home import Home
 
 AT_MS = 1_790_000_000_000
 
@@ -144,6 +146,32 @@ def test_of_several_homes_one_must_be_named(tmp_path: Path, capsys: pytest.Captu
         "tradebot: 2 bots were there below state/: state/prod, state/test; name one with --home or --profile\n"
     )
     assert main(["profile", "history", "--home", "state/prod"]) == 0
+
+
+def test_of_several_homes_the_one_that_runs_is_meant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Home.open(tmp_path / "state", "test").close()
+    (tmp_path / "state/test/profiles.sqlite").write_bytes(b"")
+    running = Home.open(tmp_path / "state", "prod")
+    assert main(["profile", "history", "--limit", "1"]) == 0
+    assert "in force" in capsys.readouterr().out
+    other = Home.open(tmp_path / "state", "test")
+    assert main(["profile", "history"]) == 1
+    assert "2 bots were there below state/" in capsys.readouterr().err
+    other.close()
+    running.close()
+
+
+def test_a_start_tells_what_it_changed(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    past = History.open(history / "profiles.sqlite", 1.0)
+    force = past.in_force()
+    assert force is not None
+    changes = ("drop.threshold_bps 250 → 200",)
+    started = structs.replace(force, number=past.next_number(), cause="start", who="start", changes=changes)
+    past.begin(started)
+    past.commit(started.number, AT_MS)
+    past.close()
+    assert main(["profile", "history", "--limit", "1"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["       drop.threshold_bps 250 → 200"]
 
 
 def test_a_damaged_history_is_told_with_its_place(history: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,11 +39,14 @@ def test_a_toggle_set_without_a_bot_is_a_generation_that_the_next_start_goes_on_
     out = capsys.readouterr().out
     assert "generation 1 → 2" in out
     assert "no bot runs: in force from the next start" in out
+    assert "to come back: SIGTERM stops it, `tradebot feature clear control_door`" in out
     with Bot(tmp_path) as bot:
         bot.wait_for("BOT_STARTED")
         assert not (home / "control.sock").exists()
         assert main(["feature", "clear", "control_door"]) == 1
-        assert "its control door answers nobody" in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert f"a bot runs there (process {bot.process.pid}), but its control door answers nobody" in err
+        assert f"`kill -TERM {bot.process.pid}` stops it; then `tradebot feature clear control_door`" in err
         bot.send(signal.SIGTERM)
         assert bot.end() == 0
     begun = [one for one in records(tmp_path, "events") if one["event_type"] == "PROFILE_IN_FORCE"]
@@ -145,6 +148,19 @@ def test_what_cannot_be_done_is_refused_with_its_reason(
 ) -> None:
     assert main(typed) == 1
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("typed", [["rollback"], ["feature", "off", "buying"]], ids=" ".join)
+def test_nothing_is_done_in_a_home_by_the_name_of_another_profile(
+    typed: list[str], home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_profile(tmp_path, name="two.toml")  # the same instance
+    assert main([*typed, "--profile", "two.toml"]) == 1
+    place = home.relative_to(tmp_path)
+    assert capsys.readouterr().err == (
+        f"tradebot: {place} ran quick.toml, not two.toml; `--home {place}` means it all the same\n"
+    )
+    assert [one.number for one in history_of(home).generations(10)] == [1]
 
 
 def test_where_nothing_ran_nothing_is_made(

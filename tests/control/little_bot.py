@@ -222,12 +222,12 @@ class LittleBot:
                 return OutcomeView(outcome="pending", generation=self.number, lines=(line,), changes=(LOOSER,))
             case "restart":
                 then = "a start runs the generation in force until this is accepted: `tradebot reload --confirm`"
-                lines = (
+                refused = (
                     "refused · prod.toml · needs a restart: engine.band",
                     "  engine.band  true → false",
                     "  accepted: the next start runs it" if accepted else f"  {then}",
                 )
-                return OutcomeView(outcome="refused", generation=self.number, lines=lines, keys=("engine.band",))
+                return OutcomeView(outcome="refused", generation=self.number, lines=refused, keys=("engine.band",))
             case "same":
                 return OutcomeView(outcome="unchanged", generation=self.number, lines=("unchanged · prod.toml",))
         return None

@@ -11,7 +11,7 @@ import pytest
 
 from tests.control.little_bot import served
 from tradebot.control import client as client_module
-from tradebot.control.client import Client, NoBot, Refused, Unanswered, ask
+from tradebot.control.client import Client, NoBot, Refused, Silent, Unanswered, ask
 
 
 @asynccontextmanager
@@ -77,6 +77,18 @@ def test_an_answer_that_is_none_is_no_success(
         async with stranger(tmp_path, answer), Client(tmp_path) as client:
             with pytest.raises(kind, match=text):
                 await client.status()
+
+    asyncio.run(main())
+
+
+def test_a_bot_that_hangs_is_found_out_before_the_long_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "ASK_S", 0.2)
+
+    async def main() -> None:
+        async with stranger(tmp_path, None), Client(tmp_path) as client:
+            for working in (client.reload(), client.rollback(), client.switch("buying", on=False)):
+                with pytest.raises(Silent, match=r"did not answer within 0\.2 s"):
+                    await working
 
     asyncio.run(main())
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.control.little_bot import LittleBot, served
+from tests.control.little_bot import DIGEST, OTHER_DIGEST, LittleBot, served
 from tests.control.raw import Raw, http, told, until
 from tradebot.control.client import Client, Refused
 from tradebot.control.messages import BY_NAME, HEARTBEAT, ROUTES, Problem
@@ -71,6 +71,18 @@ def test_the_typed_answers_are_the_bot_s_own(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_only_the_text_that_was_shown_is_confirmed(tmp_path: Path) -> None:
+    async def main() -> None:
+        bot = LittleBot(draft="waiting")
+        async with served(tmp_path, bot), Client(tmp_path) as client:
+            bot.draft = "looser"
+            assert (await client.reload(confirm=True, shown=OTHER_DIGEST)).outcome == "pending"
+            assert (await client.reload(confirm=True, shown=OTHER_DIGEST[:8])).outcome == "pending"
+            assert (await client.reload(confirm=True, shown=DIGEST[:8])).outcome == "applied"
+
+    asyncio.run(main())
+
+
 WRONG: dict[str, tuple[bytes, int, str, str]] = {
     "no JSON": (http("POST", "/v1/reload", b"{confirm}"), 400, "malformed", "/v1/reload"),
     "no object": (http("POST", "/v1/reload", b"[1]"), 400, "Expected `object`, got `array`", "/v1/reload"),
@@ -78,6 +90,7 @@ WRONG: dict[str, tuple[bytes, int, str, str]] = {
     "a wrong type": (
         http("POST", "/v1/reload", b'{"confirm": 1}'), 400, "Expected `bool`, got `int`", "/v1/reload: confirm",
     ),
+    "no digest": (http("POST", "/v1/reload", b'{"shown": "what?"}'), 400, "matching regex", "/v1/reload: shown"),
     "a missing key": (http("POST", "/v1/features/buying", b"{}"), 400, "missing required field `on`", "/v1/features/"),
     "a number out of bounds": (http("POST", "/v1/rollback", b'{"generation": 0}'), 400, "`int` >= 1", ": generation"),
     "text that is no UTF-8": (http("POST", "/v1/reload", b'{"\xff": 1}'), 400, "", "/v1/reload"),

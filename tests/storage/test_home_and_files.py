@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from tradebot.domain.errors import CannotStart, StorageFailed
 from tradebot.storage.files import disk_bytes, set_aside, write_atomic
-from tradebot.storage.home import Home
+from tradebot.storage.home import LOOK_S, Home, holder
 
 NOW = 1_795_364_703_123
 
@@ -63,6 +65,28 @@ def test_a_second_bot_is_refused_and_told_who_holds_the_home(tmp_path: Path) -> 
     Home.open(tmp_path, "other").close()
     end(child)
     Home.open(tmp_path, "bot").close()
+
+
+def test_who_holds_a_home_is_told_without_touching_it(tmp_path: Path) -> None:
+    assert holder(tmp_path / "bot") is None
+    assert list(tmp_path.iterdir()) == []
+    child = hold(tmp_path)
+    assert holder(tmp_path / "bot") == child.pid
+    (tmp_path / "bot" / "lock").write_bytes(b"")
+    assert holder(tmp_path / "bot") == 0
+    end(child)
+    assert holder(tmp_path / "bot") is None
+    assert os.listdir(tmp_path / "bot") == ["lock"]
+
+
+def test_a_bot_begins_though_somebody_looks_at_that_moment(tmp_path: Path) -> None:
+    Home.open(tmp_path, "bot").close()
+    looking = os.open(tmp_path / "bot" / "lock", os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    gone = threading.Timer(LOOK_S / 5, os.close, [looking])
+    gone.start()
+    Home.open(tmp_path, "bot").close()
+    gone.join()
 
 
 def test_a_killed_bot_leaves_no_lock(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("tradebot.cli.schema", "Write or check the JSON Schema, the API's document and the reference."),
     "replay": ("tradebot.cli.replay", "Run a profile over recorded candles."),
     "report": ("tradebot.cli.report", "Tell what one or several sessions did."),
+    "data": ("tradebot.cli.data", "Fetch candles and trades of the past, or record live prices."),
     "sandbox": ("tradebot.cli.sandbox", "Run an exchange to rehearse against, on this machine alone."),
     "status": ("tradebot.cli.status", "Tell how the running bot is."),
     "events": ("tradebot.cli.events", "Follow what the running bot tells its logs."),

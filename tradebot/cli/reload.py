@@ -14,6 +14,9 @@ from tradebot.cli.without_bot import ask_or_do
 
 LONGEST_ID = 64
 
+SEEN = True
+"""`--confirm` without an ID; an empty word is none."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command that was typed."""
@@ -23,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--confirm",
             nargs="?",
-            const="",
+            const=SEEN,
             type=_id,
             metavar="ID",
             help="apply what waits for a confirmation: with its ID (`tradebot status`) without asking, else asking",
@@ -47,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.command == "rollback":
         return rollback(args)
     if args.confirm is not None:
-        return confirm(running_bot(args), args.confirm)
+        return confirm(running_bot(args), "" if args.confirm is SEEN else args.confirm)
     return tell(ask(running_bot(args), lambda bot: bot.reload()))
 
 

@@ -6,11 +6,10 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
+from tradebot.cli.arguments import moment_ms, symbols
 from tradebot.domain.errors import DataInvalid, ExitCode
-from tradebot.domain.market import split_symbol
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", required=True, action="append", type=Path, metavar="DIR", help="recordings: a folder or a file"
     )
-    parser.add_argument("--symbols", type=_symbols, metavar="A,B", help="only these symbols, e.g. BTC/USDT,ETH/USDT")
-    parser.add_argument("--from", dest="from_ms", type=_time, metavar="T", help="begin here (ISO 8601, UTC)")
-    parser.add_argument("--to", dest="to_ms", type=_time, metavar="T", help="end before here (ISO 8601, UTC)")
+    parser.add_argument("--symbols", type=symbols, metavar="A,B", help="only these symbols, e.g. BTC/USDT,ETH/USDT")
+    parser.add_argument("--from", dest="from_ms", type=moment_ms, metavar="T", help="begin here (ISO 8601, UTC)")
+    parser.add_argument("--to", dest="to_ms", type=moment_ms, metavar="T", help="end before here (ISO 8601, UTC)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, everything else on stderr")
     parser.add_argument("--trades", type=Path, metavar="FILE", help="write the trades as CSV to FILE")
     parser.add_argument("--no-session", action="store_true", help="leave no session folder behind")
@@ -75,26 +74,3 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("replay", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _time(word: str) -> int:
-    """Return an ISO 8601 date or time as ms UTC; without an offset it is UTC."""
-    try:
-        moment = datetime.fromisoformat(word)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{word!r} is no time: write 2021-04-17 or 2021-04-17T03:00") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
-
-
-def _symbols(words: str) -> tuple[str, ...]:
-    symbols = tuple(word.strip() for word in words.split(",") if word.strip())
-    try:
-        for symbol in symbols:
-            split_symbol(symbol)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if not symbols:
-        raise argparse.ArgumentTypeError("no symbol named: write BTC/USDT,ETH/USDT")
-    return symbols
