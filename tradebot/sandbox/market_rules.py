@@ -89,7 +89,7 @@ class SymbolRules:
         is what the account holds of the base, `open_buys` what its open orders are buying.
         """
         if self.status != TRADING:
-            raise rejected("Market is closed.")
+            raise ApiError(-1013, "Market is closed.")
         self._check_type(order)
         self._check_price(order, average)
         self._check_lot(order)
