@@ -66,7 +66,7 @@ def from_hex(wire: str) -> str:
 
 
 class Dialect(Struct, frozen=True):
-    """What one exchange wants. `client_id_places` are raw fields that hold it where ccxt's own field does not."""
+    """What one exchange wants. `client_id_places` and `fee_asset_place` are raw fields that ccxt does not read."""
 
     place_param: str = "clientOrderId"
     find_param: str = "clientOrderId"
@@ -74,8 +74,8 @@ class Dialect(Struct, frozen=True):
     cancel_by: Literal["client_id", "wire_id", "venue_id"] = "venue_id"
     to_wire: Callable[[str], str] = _same
     from_wire: Callable[[str], str] = _same
-    longest_id: int = 24
     client_id_places: tuple[str, ...] = ()
+    fee_asset_place: str = ""
     code_places: tuple[str, ...] = ("code",)
     text_places: tuple[str, ...] = ("msg", "message")
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -121,6 +121,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         find_param="orderLinkId",
         lookup="filter",
         cancel_by="client_id",
+        fee_asset_place="feeCurrency",
         code_places=("retCode",),
         text_places=("retMsg",),
         options={"enableUnifiedMargin": False, "enableUnifiedAccount": True},

@@ -8,8 +8,8 @@ of Binance's REST interface (5xx: never a failure), and what ccxt 4.5.90 makes o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 from aiohttp import ClientConnectorError
 from msgspec import Struct
@@ -97,9 +97,16 @@ _CLASSES: Final = {
 
 
 def failure_of(
-    error: BaseException, trail: Trail, *, exchange: str, hide: Callable[[str], str] = lambda text: text
+    error: BaseException,
+    trail: Trail,
+    *,
+    exchange: str,
+    codes: Mapping[str, Any] | None = None,
+    hide: Callable[[str], str] = lambda text: text,
 ) -> Failure:
     """Return what `error`, raised by a request of `exchange`, proves; `hide` masks keys in what it says.
+
+    `codes` are ccxt's classes by the exchange's code, for the answers whose code ccxt does not look at.
 
     A cancelled wait proves nothing: the exchange may have taken the order already.
     """
@@ -118,7 +125,8 @@ def failure_of(
     message = hide(evidence.message)
     if exchange == "binance":
         return _of_binance(evidence, message)
-    return _of_others(error, evidence, message)
+    known = (codes or {}).get(evidence.venue_code)
+    return _of_others([type(error), *([known] if isinstance(known, type) else [])], evidence, message)
 
 
 def _of_binance(evidence: Evidence, message: str) -> Failure:
@@ -138,8 +146,8 @@ def _of_binance(evidence: Evidence, message: str) -> Failure:
     return Unknown(f"HTTP {status}, code {code}")
 
 
-def _of_others(error: BaseException, evidence: Evidence, message: str) -> Failure:
-    names = [each.__name__ for each in type(error).__mro__]
+def _of_others(classes: Sequence[type], evidence: Evidence, message: str) -> Failure:
+    names = [each.__name__ for one in classes for each in one.__mro__]
     if "DuplicateOrderId" in names:
         return AlreadyThere(evidence.venue_code, message)
     why = next((_CLASSES[name] for name in names if name in _CLASSES), None)

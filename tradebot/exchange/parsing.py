@@ -85,12 +85,12 @@ def order_of(answer: Any, symbol: str, dialect: Dialect) -> SeenOrder:
         symbol=_word(answer.get("symbol") or symbol, "symbol"),
         status=status,
         filled=filled,
-        fills=tuple(fill_of(each, symbol, venue_id) for each in _rows(answer.get("trades"))),
+        fills=tuple(fill_of(each, symbol, dialect, venue_id) for each in _rows(answer.get("trades"))),
         at_ms=_time(answer.get("lastTradeTimestamp") or answer.get("lastUpdateTimestamp") or answer.get("timestamp")),
     )
 
 
-def fill_of(answer: Any, symbol: str, venue_id: str = "") -> SeenFill:
+def fill_of(answer: Any, symbol: str, dialect: Dialect, venue_id: str = "") -> SeenFill:
     """Return ccxt's unified trade; a fill in the answer to its own order has taken. Raises Unreadable.
 
     Several fees (one an asset) are an error here: no exchange of the table charges one fill twice.
@@ -102,6 +102,9 @@ def fill_of(answer: Any, symbol: str, venue_id: str = "") -> SeenFill:
     if not trade_id or price <= 0 or amount <= 0:
         raise Unreadable("the trade has no id, price or amount")
     fee, asset = _fee(answer)
+    raw = answer.get("info")
+    if fee and dialect.fee_asset_place and isinstance(raw, Mapping):
+        asset = _word(raw.get(dialect.fee_asset_place), "the fee's asset") or asset
     return SeenFill(
         trade_id=trade_id,
         venue_id=_word(answer.get("order") or venue_id, "the trade's order"),
@@ -120,9 +123,9 @@ def orders_of(answer: Any, symbol: str, dialect: Dialect) -> list[SeenOrder]:
     return [order_of(each, symbol, dialect) for each in _rows(answer, required=True)]
 
 
-def fills_of(answer: Any, symbol: str) -> list[SeenFill]:
+def fills_of(answer: Any, symbol: str, dialect: Dialect) -> list[SeenFill]:
     """Return a list of ccxt's unified trades. Raises Unreadable."""
-    return [fill_of(each, symbol) for each in _rows(answer, required=True)]
+    return [fill_of(each, symbol, dialect) for each in _rows(answer, required=True)]
 
 
 def balances_of(answer: Any) -> dict[str, Balance]:

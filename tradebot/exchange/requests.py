@@ -13,7 +13,7 @@ from tradebot.domain.orders import Balance, OrderType, TimeInForce
 from tradebot.exchange.capabilities import Capabilities
 from tradebot.exchange.credentials import Credentials
 from tradebot.exchange.dialects import Dialect, dialect_of
-from tradebot.exchange.evidence import TRAIL, followed
+from tradebot.exchange.evidence import TRAIL, Trail, followed
 from tradebot.exchange.outcomes import Accepted, Failure, NeverSent, Outcome, Refused, Unknown, failure_of
 from tradebot.exchange.parsing import SeenFill, SeenOrder, Unreadable, balances_of, fills_of, order_of, orders_of
 
@@ -136,7 +136,7 @@ class Requests:
             fetch = partial(exchange.fetch_order_trades, venue_id, symbol)
         else:
             fetch = partial(exchange.fetch_my_trades, symbol, None, _LIST)
-        seen = await self._list(fetch, lambda answer: fills_of(answer, symbol))
+        seen = await self._list(fetch, partial(self._fills, symbol))
         return seen if isinstance(seen, Failure) else [fill for fill in seen if fill.venue_id == venue_id]
 
     async def trades(self, symbol: str, *, after_id: int | None, since_ms: int | None) -> list[SeenFill] | Failure:
@@ -145,7 +145,7 @@ class Requests:
             params = {"fromId": after_id + 1} if after_id is not None else {}
             return await self._pages(symbol, params, since_ms if after_id is None else None)
         fetch = partial(self._exchange.fetch_my_trades, symbol, since_ms, _LIST)
-        return await self._list(fetch, lambda answer: fills_of(answer, symbol))
+        return await self._list(fetch, partial(self._fills, symbol))
 
     async def balances(self) -> dict[str, Balance] | Failure:
         """Return every balance that is not nothing."""
@@ -180,6 +180,9 @@ class Requests:
     def _orders(self, symbol: str, answer: Any) -> list[SeenOrder]:
         return orders_of(answer, symbol, self._dialect)
 
+    def _fills(self, symbol: str, answer: Any) -> list[SeenFill]:
+        return fills_of(answer, symbol, self._dialect)
+
     async def _pages(
         self, symbol: str, params: dict[str, Any], since_ms: int | None = None
     ) -> list[SeenFill] | Failure:
@@ -187,7 +190,7 @@ class Requests:
         rows: dict[str, SeenFill] = {}
         for _ in range(_MOST_PAGES):
             page = partial(self._exchange.fetch_my_trades, symbol, since_ms, _PAGE, params)
-            seen = await self._list(page, lambda answer: fills_of(answer, symbol))
+            seen = await self._list(page, partial(self._fills, symbol))
             if isinstance(seen, Failure):
                 return seen
             rows.update((fill.trade_id, fill) for fill in seen)
@@ -215,9 +218,13 @@ class Requests:
             except asyncio.CancelledError as error:
                 if not though_cancelled:
                     raise
-                return failure_of(error, trail, exchange=self._exchange.id, hide=self._hide)
+                return self._failure(error, trail)
             except Exception as error:  # noqa: BLE001 - the border to ccxt: every error is judged
-                return failure_of(error, trail, exchange=self._exchange.id, hide=self._hide)
+                return self._failure(error, trail)
+
+    def _failure(self, error: BaseException, trail: Trail) -> Failure:
+        codes = self._exchange.exceptions.get("exact")
+        return failure_of(error, trail, exchange=self._exchange.id, codes=codes, hide=self._hide)
 
 
 def _read(answer: Any, read: Callable[[Any], T]) -> T | Failure:

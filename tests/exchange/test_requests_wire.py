@@ -1,0 +1,202 @@
+"""Is every request worded as each exchange wants it, and every answer read as what it says? Over real HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.exchange.dialect_answers import SPOKEN, Spoken
+from tests.exchange.little_exchange import Asked, LittleExchange, in_loop, little_exchange, says
+from tests.exchange.walls import Wall
+from tradebot.domain.commands import PlaceOrder
+from tradebot.domain.orders import OrderType, Side, TimeInForce
+from tradebot.exchange.budget import Budget
+from tradebot.exchange.capabilities import capabilities_of
+from tradebot.exchange.construction import connect, disconnect, public_taps
+from tradebot.exchange.credentials import Credentials
+from tradebot.exchange.outcomes import Accepted, NeverSent, Refused, Unknown
+from tradebot.exchange.parsing import SeenOrder
+from tradebot.exchange.requests import Requests, absent
+
+KEYS = Credentials("k" * 16, base64.b64encode(b"s" * 32).decode(), "password-of-this-test")
+ALL = pytest.mark.parametrize("name", SPOKEN)
+
+
+@asynccontextmanager
+async def speaking(name: str) -> AsyncIterator[tuple[Requests, LittleExchange, Spoken]]:
+    """Speak to a little exchange that answers as `name` would."""
+    spoken = SPOKEN[name]
+    async with little_exchange() as server:
+        settings = server.settings(name)
+        exchange = connect(settings, public_taps(settings, Budget(Wall())), credentials=KEYS, throttled=False)
+        exchange.set_markets([_market(exchange, spoken)])
+        try:
+            yield Requests(exchange, KEYS, capabilities_of(exchange)), server, spoken
+        finally:
+            await disconnect(exchange)
+
+
+def _market(exchange: Any, spoken: Spoken) -> Any:
+    return exchange.safe_market_structure(
+        {
+            "id": spoken.market_id,
+            "symbol": "BTC/USDT",
+            "base": "BTC",
+            "quote": "USDT",
+            "baseId": "BTC",
+            "quoteId": "USDT",
+            "type": "spot",
+            **dict.fromkeys(("spot", "active"), True),
+            **dict.fromkeys(("margin", "swap", "future", "option", "contract"), False),
+            "precision": {"price": "0.01", "amount": "0.00001"},
+            "limits": {"amount": {"min": "0.00001"}, "price": {}, "cost": {}},
+            "info": {
+                "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+                "quoteOrderQtyMarketAllowed": True,
+                **spoken.limits,
+            },
+        }
+    )
+
+
+def order(**more: Any) -> PlaceOrder:
+    wanted: dict[str, Any] = {
+        "client_id": "t-1-1",
+        "symbol": "BTC/USDT",
+        "side": Side.BUY,
+        "type": OrderType.LIMIT,
+        "tif": TimeInForce.GTC,
+        "send_by_ms": 2**60,
+        "price": Decimal("50000.00"),
+        "amount": Decimal("0.00200"),
+    }
+    return PlaceOrder(**{**wanted, **more})
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "IOC": {"tif": TimeInForce.IOC},
+    "PO": {"tif": TimeInForce.PO},
+    "market": {
+        "type": OrderType.MARKET,
+        "tif": TimeInForce.IOC,
+        "price": Decimal(0),
+        "amount": Decimal(0),
+        "quote_amount": Decimal("100.5"),
+    },
+}
+
+
+def said(asked: Asked) -> dict[str, Any]:
+    """Return the fields of a request, of its one order where it holds a list."""
+    if asked.body.startswith("["):
+        (fields,) = json.loads(asked.body)
+        return dict(fields)
+    return asked.fields
+
+
+@ALL
+@in_loop
+async def test_an_order_carries_its_client_id_and_exact_texts(name: str) -> None:
+    async with speaking(name) as (requests, server, spoken):
+        server.on(*spoken.place, says(spoken.placed))
+        outcome = await requests.place(order())
+        (sent,) = server.asked
+        fields = said(sent)
+        assert {key: fields.get(key) for key in spoken.wire} == spoken.wire
+        assert isinstance(outcome, Accepted)
+        assert outcome.order.venue_id in {"V1", "1"}
+        assert outcome.order.client_id in {"t-1-1", ""}
+
+
+@ALL
+@pytest.mark.parametrize("kind", KINDS)
+@in_loop
+async def test_every_kind_of_order_is_worded_for_it(name: str, kind: str) -> None:
+    async with speaking(name) as (requests, server, spoken):
+        server.on(*spoken.place, says(spoken.placed))
+        assert isinstance(await requests.place(order(**KINDS[kind])), Accepted)
+        (sent,) = server.asked
+        fields = said(sent)
+        assert {key: fields.get(key) for key in spoken.kinds[kind]} == spoken.kinds[kind]
+
+
+@ALL
+@in_loop
+async def test_its_own_refusal_is_a_refusal_and_a_broken_answer_is_not(name: str) -> None:
+    async with speaking(name) as (requests, server, spoken):
+        status, body, code = spoken.refused
+        server.on(*spoken.place, says(body, status))
+        outcome = await requests.place(order())
+        assert isinstance(outcome, Refused), outcome
+        assert (outcome.code, outcome.why) == (code, "rule")
+        assert outcome.message
+        server.on(*spoken.place, says(body, 502))
+        assert isinstance(await requests.place(order()), Unknown)
+        server.on(*spoken.place, says({}))
+        assert isinstance(await requests.place(order()), Unknown)
+
+
+@ALL
+@in_loop
+async def test_an_order_is_found_by_its_client_id(name: str) -> None:
+    async with speaking(name) as (requests, server, spoken):
+        server.on(*spoken.find, says(spoken.found))
+        found = await requests.find("t-1-1", "BTC/USDT", "")
+        assert isinstance(found, SeenOrder), found
+        assert (found.client_id, found.status, found.filled) == ("t-1-1", "open", Decimal("0.001"))
+        assert found.venue_id in {"V1", "1"}
+
+
+@ALL
+@in_loop
+async def test_an_order_that_is_not_there_is_absent_and_a_broken_answer_is_not(name: str) -> None:
+    async with speaking(name) as (requests, server, spoken):
+        status, body = spoken.missing
+        server.on("*", "", says(body, status))
+        missing = await requests.find("t-1-1", "BTC/USDT", "")
+        assert absent(missing), missing
+        server.on("*", "", says({}))
+        assert isinstance(await requests.find("t-1-1", "BTC/USDT", ""), Unknown)
+        server.on("*", "", says(body, 500))
+        assert isinstance(await requests.find("t-1-1", "BTC/USDT", ""), Unknown)
+
+
+@ALL
+@in_loop
+async def test_a_cancel_names_the_order_and_what_it_answers_is_not_taken_for_more(name: str) -> None:
+    async with speaking(name) as (requests, server, spoken):
+        server.on(*spoken.cancel, says(spoken.canceled))
+        outcome = await requests.cancel("t-1-1", "BTC/USDT", "V1")
+        (sent,) = server.asked
+        assert {key: sent.fields.get(key) for key in spoken.cancel_wire} == spoken.cancel_wire
+        assert outcome is None or (isinstance(outcome, SeenOrder) and outcome.status == "canceled")
+
+
+@ALL
+@in_loop
+async def test_the_trades_of_an_order_are_read_with_their_fees(name: str) -> None:
+    async with speaking(name) as (requests, server, spoken):
+        server.on(*spoken.trades, says(spoken.traded))
+        fills = await requests.fills("BTC/USDT", "1" if name == "binance" else "V1")
+        assert isinstance(fills, list), fills
+        (fill,) = fills
+        assert fill.trade_id in {"T7", "7"}
+        assert (fill.price, fill.amount, fill.maker) == (Decimal(50_000), Decimal("0.001"), True)
+        assert (fill.fee, fill.fee_asset) == (Decimal("0.05"), "USDT")
+        server.on(*spoken.trades, says({}))
+        assert isinstance(await requests.fills("BTC/USDT", "V1"), Unknown)
+
+
+@pytest.mark.parametrize("name", ["bybit", "gate", "bitget", "coinbase"])
+@in_loop
+async def test_what_an_exchange_cannot_do_is_refused_before_it_is_sent(name: str) -> None:
+    async with speaking(name) as (requests, server, _):
+        by_base = order(type=OrderType.MARKET, tif=TimeInForce.IOC, price=Decimal(0))
+        assert await requests.place(by_base) == NeverSent(f"{name} has no market buy by base amount")
+        assert server.asked == []
