@@ -24,6 +24,9 @@ Room = Literal["market", "user"]
 MOST_BYTES: Final = 1 << 20
 """Longest message taken from a client."""
 
+MOST_WAITING: Final = 64 << 20
+"""How many characters may wait for one slow reader, however few messages they are."""
+
 CLOSE_S: Final = 1.0
 """How long a close waits for the client's own."""
 
@@ -75,6 +78,7 @@ class Socket:
         self._pace = pace
         self._gate = gate
         self._ws = web.WebSocketResponse(autoping=False, autoclose=False, compress=False, max_msg_size=MOST_BYTES)
+        self._waiting = 0
         self._queue: deque[tuple[str, float]] = deque()
         self._news = asyncio.Event()
         self._drained = asyncio.Event()
@@ -92,10 +96,14 @@ class Socket:
         """Queue a message, to leave so long after the one before it; cut the socket off where the queue is full."""
         if self.ended.is_set():
             return
-        if len(self._queue) >= self._pace.queue_messages:
+        if len(self._queue) >= self._pace.queue_messages or self._waiting > MOST_WAITING:
             self.abort()
             return
-        self._queue.append((text, delay_ms / 1000))
+        self._enqueue(text, delay_ms / 1000)
+
+    def _enqueue(self, text: str, delay_s: float) -> None:
+        self._waiting += len(text)
+        self._queue.append((text, delay_s))
         self._drained.clear()
         self._news.set()
 
@@ -108,16 +116,14 @@ class Socket:
     def go_half_open(self, *, after_queue: bool = False) -> None:
         """Keep the connection, say nothing any more, answer nothing; at once, or after what is queued."""
         if after_queue:
-            self._queue.append((_HALF_OPEN, 0.0))
-            self._news.set()
+            self._enqueue(_HALF_OPEN, 0.0)
         else:
             self.half_open = True
 
     def abort(self, *, after_queue: bool = False) -> None:
         """End the connection by a reset, without a word; at once, or after what is queued."""
         if after_queue:
-            self._queue.append((_ABORT, 0.0))
-            self._news.set()
+            self._enqueue(_ABORT, 0.0)
             return
         self.ended.set()
         reset(self._request)
@@ -195,6 +201,7 @@ class Socket:
                         self.abort()
                         return
                 self._queue.popleft()
+                self._waiting -= len(text)
             self._drained.set()
             self._news.clear()
             await self._news.wait()

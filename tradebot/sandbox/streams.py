@@ -19,7 +19,7 @@ from tradebot.sandbox.faults import Faults, Occasion
 from tradebot.sandbox.sockets import Socket, Sockets
 from tradebot.sandbox.streams_board import ALL_MINI, Board
 
-_STREAM: Final = re.compile(r"[a-z0-9]{1,40}@[A-Za-z]+\d*(_\d+[smhdwM])?(@1000?ms)?")
+_STREAM: Final = re.compile(r"[\w.-]{1,40}@[A-Za-z]+\d*(_\d+[smhdwM])?(@1000?ms)?")
 _COUNTED: Final = re.compile(r"\d+")
 
 
