@@ -235,9 +235,10 @@ def test_hundreds_of_symbols_are_asked_for_in_few_messages() -> None:
 def test_an_ended_feed_leaves_no_task_and_no_connection() -> None:
     async def body(server: MarketServer) -> None:
         before = asyncio.all_tasks()
-        async with feeding(server, ["BTC/USDT"], CcxtFeed(depth_levels=5)) as (_, _heard):
+        async with feeding(server, ["BTC/USDT"], CcxtFeed(depth_levels=5)) as (_, heard):
             await server.subscribed(*STREAMS)
         await server.until(lambda: not server.open())
+        assert heard.told("FEED_DISCONNECTED") == 0  # closed by us, not lost
         left = [
             task
             for task in asyncio.all_tasks() - before

@@ -33,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--exchange", required=True, type=_exchange, metavar="X", help="ccxt's id of it, like binance")
         one.add_argument("--symbols", required=True, type=symbols, metavar="A,B", help="e.g. BTC/USDT,ETH/USDT")
         one.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the files")
-        one.add_argument(
-            "--base-url", default="", type=_address, metavar="URL", help="speak to this address (a sandbox) instead"
-        )
+        one.add_argument("--base-url", type=_address, metavar="URL", help="speak to this address (a sandbox) instead")
     fetch.add_argument("--from", dest="from_ms", required=True, type=moment_ms, metavar="T", help="ISO 8601, UTC")
     fetch.add_argument("--to", dest="to_ms", type=moment_ms, metavar="T", help="end before here; default now")
     what = fetch.add_mutually_exclusive_group()
@@ -149,7 +147,7 @@ def _connected(args: argparse.Namespace) -> Any:
     from tradebot.exchange.construction import connect, public_taps
     from tradebot.runtime.clock import WallClock
 
-    settings = Exchange(name=args.exchange, base_url=args.base_url)
+    settings = Exchange(name=args.exchange, base_url=args.base_url or "")
     return connect(settings, public_taps(settings, Budget(WallClock())))
 
 

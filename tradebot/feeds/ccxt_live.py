@@ -120,6 +120,8 @@ class CcxtLive:
                     group.create_task(part)
         except* Exception as errors:  # noqa: BLE001 - the first fault of the parts is raised on, for the feed's supervisor
             raise _first(errors) from None
+        finally:
+            sockets.end()
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> Exception:

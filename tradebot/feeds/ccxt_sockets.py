@@ -61,6 +61,7 @@ class Sockets:
         self._loop = asyncio.get_running_loop()
         self._sockets: list[_Socket] = []
         self._wake = asyncio.Event()
+        self._ending = False
         self._patience: dict[str, int] = {}
         self._urls: dict[Any, str] = {}
         self._make = exchange.client
@@ -100,6 +101,10 @@ class Sockets:
             del self._exchange.clients[client.url]
         client.reject(self._network_error(f"{client.url} will be closed by the server"))
         self._wake.set()
+
+    def end(self) -> None:
+        """Take note that the connections are closed by us from here on: none of them is lost."""
+        self._ending = True
 
     async def watch(self) -> None:
         """Close what has fallen silent, until cancelled: whoever subscribed there gets an error and subscribes anew."""
@@ -209,7 +214,7 @@ class Sockets:
         socket = client.tradebot_socket
         if socket in self._sockets:
             self._sockets.remove(socket)
-        if socket.connected and not socket.lost:
+        if socket.connected and not socket.lost and not self._ending:
             self._told.disconnected(client.url, cause)
         socket.lost = True
 
