@@ -100,6 +100,29 @@ def test_a_rollback_without_a_bot_keeps_the_text_it_writes_over(home: Path, tmp_
     assert kept.reason == "displaced by the rollback to generation 1"
 
 
+def test_the_way_back_that_a_start_on_a_faulty_profile_tells_works(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = next(tmp_path.glob("*.toml"))
+    first = profile.read_bytes()
+    profile.write_bytes(first + b"[intents]\nmax_ages_s = 99\n")
+    assert main(["--profile", "quick.toml"]) == 2
+    hint = capsys.readouterr().err.splitlines()[-1]
+    assert hint.startswith("generation 1 was in force: `tradebot rollback 1 --profile quick.toml` brings its text back")
+    assert main(["rollback", "1", "--profile", "quick.toml"]) == 0
+    assert "generation 1 goes on" in capsys.readouterr().out
+    assert profile.read_bytes() == first
+    (kept,) = history_of(home).verdicts(10)
+    assert (kept.kind, kept.files[-1].source) == ("rejected", first + b"[intents]\nmax_ages_s = 99\n")
+    assert history_of(home).restoring() is None
+    with Bot(tmp_path) as bot:
+        bot.wait_for("BOT_STARTED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0
+    begun = [one for one in records(tmp_path, "events") if one["event_type"] == "PROFILE_IN_FORCE"]
+    assert begun[-1]["number"] == 1
+
+
 def test_a_rollback_without_a_bot_passes_over_what_did_harm(home: Path) -> None:
     for typed in (["feature", "off", "buying"], ["feature", "off", "exits"]):
         assert main(typed) == 0

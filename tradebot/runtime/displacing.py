@@ -67,6 +67,21 @@ def put_back(history: History, files: Sequence[ProfileText]) -> str:
     return why
 
 
+def files_back(history: History, generation: Generation) -> str:
+    """Write the files of the generation in force over what the disk says instead, which is kept in the history.
+
+    Returns why that cannot be done, "" where it is. Raises StorageFailed.
+    """
+    if why := writable(generation.files):
+        return why
+    displaced = on_disk(generation.files)
+    keep_displaced(history, generation, displaced)
+    history.begin_restore(generation.number, displaced)
+    why = put_back(history, generation.files)
+    history.end_restore()
+    return why
+
+
 def edited(files: Sequence[ProfileText], displaced: Sequence[ProfileText]) -> bool:
     """Whether the disk holds anything but `files` and what they displace: somebody has saved a newer text."""
     expected = {one.path: one.source for one in displaced}

@@ -18,7 +18,7 @@ from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import Generation, Switch
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import Target, write_down
-from tradebot.runtime.displacing import put_back
+from tradebot.runtime.displacing import files_back, on_disk, put_back
 from tradebot.runtime.generations import lasting, stored, toggles
 from tradebot.runtime.outcomes import change_lines
 from tradebot.runtime.request import Request
@@ -50,10 +50,16 @@ def switch(home: Path, feature: str, on: bool | None, who: str, now_ms: int) -> 
 def rollback(home: Path, number: int | None, who: str, now_ms: int) -> list[str]:
     """Bring a generation back, files and all; None means the one before. Return what was done, in lines.
 
+    The one in force comes back where the files on the disk say something else, as an edit with faults does.
+
     Raises NotNow where there is no such generation or its files cannot be written, and as `switch`.
     """
     with _held(home) as (history, force):
         _in_the_bots_folder(force, home)
+        if number == force.number and force.files and on_disk(force.files) != force.files:
+            if why := files_back(history, force):
+                raise NotNow(f"the files cannot be written: {why}")
+            return [f"generation {number} goes on · {force.path} · from the next start", _restored(force)]
         found = wanted_generation(history, force, force.path, number)
         if why := writable(found.files):
             raise NotNow(f"the files cannot be written: {why}")
@@ -65,7 +71,11 @@ def rollback(home: Path, number: int | None, who: str, now_ms: int) -> list[str]
         if why := put_back(history, found.files):
             return [*lines, f"the files are not restored ({why}): the next start carries it through"]
         history.end_restore()
-        return [*lines, f"files restored byte for byte: {', '.join(one.path for one in found.files)}"]
+        return [*lines, _restored(found)]
+
+
+def _restored(generation: Generation) -> str:
+    return f"files restored byte for byte: {', '.join(one.path for one in generation.files)}"
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tradebot.domain.generation import Generation, Switch
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import Applying, Target, in_history
 from tradebot.runtime.component import in_thread
-from tradebot.runtime.displacing import keep_displaced, on_disk, put_back
+from tradebot.runtime.displacing import files_back
 from tradebot.runtime.generations import lasting, same_profile, stored, toggles
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Refused, Rejected, RolledBack, Unchanged
 from tradebot.runtime.request import GUARD, Request
@@ -73,20 +73,9 @@ class Returns:
 
     async def _files_back(self, request: Request) -> Unchanged:
         """Write the files of the generation in force; what stood there is kept in the history. Raises NotNow."""
-        force, history = self._applying.force, self._run.opened.history
+        force = self._applying.force
         generation = force.generation
-
-        def write() -> str:
-            if why := writable(generation.files):
-                return why
-            displaced = on_disk(generation.files)
-            keep_displaced(history, generation, displaced)
-            history.begin_restore(generation.number, displaced)
-            why = put_back(history, generation.files)
-            history.end_restore()
-            return why
-
-        if why := await in_history(write):
+        if why := await in_history(files_back, self._run.opened.history, generation):
             raise NotNow(f"the files cannot be written: {why}")
         paths = ", ".join(one.path for one in generation.files)
         note = f"the last edit was not in force: files restored byte for byte: {paths}"
