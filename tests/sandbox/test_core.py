@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.sandbox.core_kit import BALANCES, INSTRUMENTS, KEY, D, Floor
 from tradebot.domain.errors import CannotStart
 from tradebot.domain.numbers import ZERO
-from tradebot.sandbox.market_rules import rules_of
+from tradebot.sandbox.market_rules import SymbolRules, rules_of
 from tradebot.sandbox.orders import (
     ExecutionReport,
     FeeRates,
@@ -144,6 +144,47 @@ def test_every_filter_is_enforced_by_its_name(
 ) -> None:
     assert refused(floor, *order, **more) == (-1013, f"Filter failure: {name}")
     assert floor.heard == []
+
+
+MORE_FILTERS: list[tuple[dict[str, object], tuple[str, ...], dict[str, str], str]] = [
+    ({"filterType": "MAX_POSITION", "maxPosition": "6"}, ("BUY", "1.001", "90"), {}, "MAX_POSITION"),
+    (
+        {"filterType": "MARKET_LOT_SIZE", "minQty": "0", "maxQty": "0.5", "stepSize": "0"},
+        ("BUY", "0.6"),
+        {"kind": "MARKET"},
+        "MARKET_LOT_SIZE",
+    ),
+    (
+        {"filterType": "NOTIONAL", "minNotional": "5", "maxNotional": "80", "applyMaxToMarket": False},
+        ("BUY", "1", "90"),
+        {},
+        "NOTIONAL",
+    ),
+    (
+        {"filterType": "MIN_NOTIONAL", "minNotional": "5", "applyToMarket": True, "avgPriceMins": 5},
+        ("BUY", "0.04", "90"),
+        {},
+        "MIN_NOTIONAL",
+    ),
+    (
+        {"filterType": "PERCENT_PRICE", "multiplierUp": "1.1", "multiplierDown": "0.9", "avgPriceMins": 5},
+        ("BUY", "1", "89.99"),
+        {},
+        "PERCENT_PRICE",
+    ),
+]
+
+
+@pytest.mark.parametrize(("filters", "order", "more", "name"), MORE_FILTERS)
+def test_filters_that_only_recordings_have_are_enforced_too(
+    filters: dict[str, object], order: tuple[str, ...], more: dict[str, str], name: str
+) -> None:
+    [info] = [each.info() for each in rules_of(INSTRUMENTS[:1])]
+    kinds = {"NOTIONAL", "PERCENT_PRICE_BY_SIDE"} if name in {"MIN_NOTIONAL", "PERCENT_PRICE"} else {name}
+    info["filters"] = [each for each in info["filters"] if each["filterType"] not in kinds] + [filters]
+    floor = Floor(rules=[SymbolRules(info)])
+    floor.book()
+    assert refused(floor, *order, **more) == (-1013, f"Filter failure: {name}")
 
 
 def test_more_open_orders_than_allowed_are_refused(floor: Floor) -> None:

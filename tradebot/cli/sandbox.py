@@ -10,8 +10,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tradebot.cli.arguments import symbols
 from tradebot.domain.errors import CannotStart, ExitCode
-from tradebot.domain.market import split_symbol
 
 if TYPE_CHECKING:
     from tradebot.sandbox.orders import Credentials
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (0: any free one)")
     add("--market", default="synthetic", metavar="M", help="synthetic, or a recording of trades, quotes or depth")
-    add("--symbols", type=_symbols, default=(), metavar="A,B", help="only these, e.g. BTC/USDT,ETH/USDT")
+    add("--symbols", type=symbols, default=(), metavar="A,B", help="only these, e.g. BTC/USDT,ETH/USDT")
     add("--count", type=_count, default=12, metavar="N", help="synthetic symbols, where none are named (12)")
     add("--quote", default="USDT", metavar="ASSET", help="what symbols are quoted in (USDT)")
     add("--seed", type=int, default=1, metavar="N", help="seed of the synthetic market (1)")
@@ -128,15 +128,3 @@ def _count(word: str) -> int:
     if not word.isdecimal() or not 1 <= int(word) <= 2_000:
         raise argparse.ArgumentTypeError(f"{word!r} is no number of symbols from 1 to 2000")
     return int(word)
-
-
-def _symbols(words: str) -> tuple[str, ...]:
-    symbols = tuple(word.strip() for word in words.split(",") if word.strip())
-    try:
-        for symbol in symbols:
-            split_symbol(symbol)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if not symbols:
-        raise argparse.ArgumentTypeError("no symbol named: write BTC/USDT,ETH/USDT")
-    return symbols

@@ -231,7 +231,8 @@ class Market:
             return None if market is None else market.show(event.bids, event.asks, event.at_ms)
         if isinstance(event, QuoteSeen):
             market = self._by_pair.get(event.symbol)
-            if market is None:
+            best = ((event.bid, event.bid_size),), ((event.ask, event.ask_size),)
+            if market is None or (market.bids[:1], market.asks[:1]) == best:
                 return None
             bids = _under(event.bid, event.bid_size, market.bids, -1.0)
             asks = _under(event.ask, event.ask_size, market.asks, 1.0)
