@@ -24,7 +24,7 @@ from tradebot.venues.ccxt_spot import CcxtSpot
 E = TypeVar("E", bound=Event)
 
 KEYS = Credentials("key-of-this-test", "secret-of-this-test")
-QUICK = {
+QUICK: dict[str, Any] = {
     "poll_interval_s": 0.1,
     "reconcile_interval_s": 60,
     "clock_interval_s": 60,

@@ -133,6 +133,8 @@ def balances_of(answer: Any) -> dict[str, Balance]:
     if not isinstance(answer, Mapping) or not isinstance(free := answer.get("free"), Mapping):
         raise Unreadable("the answer holds no balances")
     used, total = answer.get("used") or {}, answer.get("total") or {}
+    if not isinstance(used, Mapping) or not isinstance(total, Mapping):
+        raise Unreadable("the answer holds no balances")
     balances: dict[str, Balance] = {}
     for asset in free:
         available = number_of(free[asset] or 0, asset)
@@ -180,7 +182,10 @@ def _client_id(answer: Mapping[str, Any], raw: Any, dialect: Dialect) -> str:
 
 def _fee(answer: Mapping[str, Any]) -> tuple[Decimal, str]:
     fee = answer.get("fee")
-    fees = [each for each in ([fee] if isinstance(fee, Mapping) else _rows(answer.get("fees"))) if each.get("cost")]
+    rows = [fee] if isinstance(fee, Mapping) else _rows(answer.get("fees"))
+    if not all(isinstance(each, Mapping) for each in rows):
+        raise Unreadable("the trade's fees are no fees")
+    fees = [each for each in rows if each.get("cost")]
     if not fees:
         return ZERO, ""
     if len(fees) > 1:
