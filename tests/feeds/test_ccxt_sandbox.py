@@ -1,0 +1,131 @@
+"""Does whatever goes wrong at an exchange end in fresh prices? A sandbox in its own process, with faults."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Literal
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.feeds.loopback import Heard, TestClock, made
+from tradebot.config.sections.ccxt_feed import CcxtFeed
+from tradebot.domain.events import BookSeen, QuoteSeen, TradeSeen
+from tradebot.exchange.construction import disconnect
+from tradebot.exchange.instruments import instruments_of
+from tradebot.feeds.ccxt_live import CcxtLive
+from tradebot.runtime.clock import WallClock
+
+SYMBOLS = tuple(f"SYN{number:03d}/USDT" for number in range(1, 4))
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Run a sandbox exchange; yield its address."""
+    command = (sys.executable, "-m", "tradebot.cli.main", "sandbox", "--port", "0", "--count", str(len(SYMBOLS)))
+    sandbox = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert sandbox.stdout is not None
+    try:
+        found = re.search(r"REST (\S+?),", sandbox.stdout.readline())
+        assert found is not None
+        yield found[1]
+    finally:
+        sandbox.terminate()
+        sandbox.wait(20)
+        sandbox.stdout.close()
+
+
+async def ask(address: str, place: str, **body: Any) -> None:
+    """Steer the sandbox."""
+    async with ClientSession() as session, session.post(f"{address}/sandbox/{place}", json=body) as answer:
+        assert answer.status == 200, await answer.text()
+
+
+@asynccontextmanager
+async def feeding(address: str, decoder: Literal["fast", "general"]) -> AsyncIterator[tuple[CcxtLive, Heard]]:
+    """Run a feed of every symbol against the sandbox; begin when each was quoted, traded and shown."""
+    heard = Heard()
+    loading = made(address, TestClock())
+    await loading.load_markets()
+    instruments = instruments_of(loading.markets, "USDT")
+    await disconnect(loading)
+    settings = CcxtFeed(decoder=decoder, depth_levels=5, silence_s=2.0)
+    feed = CcxtLive(lambda: made(address, TestClock()), settings, instruments, WallClock(), heard, offset_ms=lambda: 0)
+    task = asyncio.create_task(feed.run(heard.publish))
+    try:
+        await fresh(heard)
+        yield feed, heard
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def fresh(heard: Heard) -> None:
+    """Return once every symbol was quoted, traded and shown from here on."""
+    begun = len(heard.events)
+    kinds = {QuoteSeen, TradeSeen, BookSeen}
+    wanted = {(kind, symbol) for kind in kinds for symbol in SYMBOLS}
+    seen: set[tuple[type, str]] = set()
+
+    def all_seen() -> bool:
+        nonlocal begun
+        seen.update(
+            (type(one), one.symbol) for one in heard.events[begun:] if isinstance(one, QuoteSeen | TradeSeen | BookSeen)
+        )
+        begun = len(heard.events)
+        return wanted <= seen
+
+    await heard.until(all_seen, 30)
+
+
+async def lost(address: str, heard: Heard, cause: Callable[[], Coroutine[Any, Any, None]], sign: str) -> None:
+    """Let `cause` happen; return once `sign` was told and everything is fresh again."""
+    before = heard.told(sign)
+    await cause()
+    await heard.until(lambda: heard.told(sign) > before, 30)
+    await fresh(heard)
+
+
+@pytest.mark.parametrize("decoder", ["fast", "general"])
+@pytest.mark.parametrize(
+    ("place", "body", "sign"),
+    [
+        ("sockets", {"action": "disconnect", "room": "market"}, "FEED_DISCONNECTED"),
+        ("sockets", {"action": "half_open", "room": "market"}, "FEED_DISCONNECTED"),
+        ("freeze", {"for_ms": 3_000, "how": "silent"}, "FEED_DISCONNECTED"),
+        (
+            "faults",
+            {"on": "market.depthUpdate", "symbol": "SYN002USDT", "action": "drop", "times": 1},
+            "FEED_GAP",
+        ),
+    ],
+    ids=["disconnected", "half open", "frozen", "gap"],
+)
+def test_prices_are_fresh_again(
+    address: str, decoder: Literal["fast", "general"], place: str, body: dict[str, Any], sign: str
+) -> None:
+    if decoder == "general" and sign == "FEED_GAP":
+        sign = "FEED_SUBSCRIPTION_FAILED"  # ccxt's own books are lost with their subscription
+
+    async def run() -> None:
+        async with feeding(address, decoder) as (_, heard):
+            await lost(address, heard, lambda: ask(address, place, **body), sign)
+
+    asyncio.run(run())
+
+
+def test_a_server_that_announces_its_end_is_left_before_it_goes(address: str) -> None:
+    async def run() -> None:
+        async with feeding(address, "fast") as (feed, heard):
+            connects = feed.counts.connects
+            await lost(address, heard, lambda: ask(address, "shutdown-notice"), "FEED_SERVER_SHUTDOWN")
+            await heard.until(lambda: feed.counts.connects >= 2 * connects and feed.counts.connections == connects)
+            await fresh(heard)
+
+    asyncio.run(run())
