@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +183,13 @@ class TestOrigins:
             ("true", "false"),
             "feature override",
         )
+
+
+def test_values_of_any_length_are_told_in_short_words() -> None:
+    (change,) = told({"market": {"symbols": []}}, {"market": {"symbols": [f"A{n}/USDT" for n in range(5_000)]}})
+    assert change[1] == "[]"
+    assert change[2].startswith('["A0/USDT", "A1/USDT"')
+    assert change[2].endswith("…")
+    assert len(change[2]) < 1_100
+    tiny = Decimal("1e-40")
+    assert len(told({}, {"budget": {"per_trade_quote": tiny}})[0][2]) < 50

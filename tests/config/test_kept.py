@@ -14,6 +14,7 @@ from tradebot.config.extends import ProfileFile
 from tradebot.config.faults import ProfileInvalid
 from tradebot.config.kept import digest_of
 from tradebot.config.loader import Loaded, load_profile
+from tradebot.config.reading import LARGEST_BYTES
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +112,13 @@ def test_the_disk_is_not_asked_for_another_version_of_a_file() -> None:
     stored = [file("base.toml", "[bot]\nseed = 4\n"), file("p.toml", 'extends = "base.toml"\n')]
     loaded = load_profile("p.toml", {}, stored=stored)
     assert (loaded.profile.bot.seed, loaded.profile.bot.instance, loaded.path) == (4, "tradebot", "p.toml")
+
+
+def test_a_kept_file_too_large_for_a_profile_is_refused() -> None:
+    large = "#" * (LARGEST_BYTES + 1)
+    assert faults([file("p.toml", large)]) == ["p.toml: p.toml is larger than 1 MiB: a profile is a few kilobytes"]
+    kept = [file("base.toml", large), file("p.toml", 'extends = "base.toml"\n')]
+    assert faults(kept) == ["p.toml:1:1: extends: base.toml is larger than 1 MiB: a profile is a few kilobytes"]
 
 
 def test_a_circle_of_kept_files_is_a_fault() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from tradebot.config.faults import Path
 from tradebot.config.merge import paths
-from tradebot.config.positions import positions
+from tradebot.config.positions import Mark, positions
 
 DOCUMENT = """\
 # ünïcode
@@ -102,3 +103,12 @@ def test_every_key_of_any_document_is_where_its_place_says(tree: dict[str, Any])
         text = lines[line - 1][column - 1 :]
         if isinstance(path[-1], str):
             assert text.startswith((path[-1], '"')) if path[-1] else text.startswith('""')
+
+
+def test_one_line_of_very_many_values_is_placed_soon() -> None:
+    source = ('x = ["é", ' + "1, " * 100_000 + "1]\n").encode()
+    begun = time.process_time()
+    found = positions(source)
+    assert time.process_time() - begun < 5
+    assert found[("x", 1)] == Mark(1, 11)
+    assert found[("x", 100_001)] == Mark(1, 300_011)

@@ -82,6 +82,13 @@ def test_a_profile_name_never_leaves_the_folder_of_sessions(tmp_path: Path) -> N
     session.close()
 
 
+def test_a_profile_name_that_is_not_utf_8_is_written_by_its_codes(tmp_path: Path) -> None:
+    session = create(tmp_path / "sessions", os.fsdecode(b"caf\xe9"))
+    assert session.folder.name == "20261122T162503Z-caf-"
+    assert read_session(session.folder).profile == r"caf\udce9"
+    session.close()
+
+
 def test_profiles_are_kept_byte_for_byte_also_when_names_meet(tmp_path: Path) -> None:
     session = create(tmp_path / "sessions")
     (tmp_path / "other").mkdir()

@@ -40,6 +40,7 @@ class _Finder:
         self.found: Positions = {}
         self._lines = source.split(b"\n")
         self._elements: dict[Path, int] = {}
+        self._last = (0, 0, 0)  # row, byte and character of the last mark: a long line is decoded once
 
     def document(self, root: Node) -> None:
         for node in root.named_children:
@@ -91,7 +92,12 @@ class _Finder:
 
     def _mark(self, node: Node) -> Mark:
         row, column = node.start_point
-        return Mark(row + 1, len(self._lines[row][:column].decode()) + 1)
+        last_row, byte, character = self._last
+        if row != last_row or column < byte:
+            byte = character = 0
+        character += len(self._lines[row][byte:column].decode())
+        self._last = (row, column, character)
+        return Mark(row + 1, character + 1)
 
 
 def _parts(node: Node) -> list[tuple[str, Node]]:
