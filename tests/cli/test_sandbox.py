@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import re
 import socket
 from pathlib import Path
 
 import pytest
 
 from tradebot.cli.main import main
+from tradebot.cli.sandbox import add_arguments
 from tradebot.domain.errors import ExitCode
+from tradebot.sandbox.rest import ROUTES
 
 
 @pytest.mark.parametrize(
@@ -54,3 +58,16 @@ def test_a_market_that_is_not_there_and_a_faults_file_that_is_wrong_are_named(
     faults.write_text("nonsense = 1\n", encoding="utf-8")
     assert main(["sandbox", "--faults", str(faults), "--count", "1"]) == ExitCode.BAD_PROFILE
     assert "faults.toml:1" in capsys.readouterr().err
+
+
+def test_the_page_names_every_option_and_every_path() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    parser = argparse.ArgumentParser(add_help=False)
+    add_arguments(parser)
+    options = {action.option_strings[0] for action in parser._actions}
+    rows = {
+        option for row in re.findall(r"^\| (.*?) \|", page, re.MULTILINE) for option in re.findall(r"--[a-z-]+", row)
+    }
+    assert rows == options
+    paths = {path.removeprefix("/api/v3/").removeprefix("/sapi/v1/") for _, path in ROUTES}
+    assert {path for path in paths if f"`{path}`" not in page} == set()
