@@ -11,11 +11,12 @@ from tests.runtime.telling import Told
 from tradebot.config.faults import ProfileInvalid
 from tradebot.config.loader import load_profile
 from tradebot.config.show import effective
-from tradebot.domain.generation import Generation, Switch, Verdict, VerdictKind
-from tradebot.runtime.applying import texts
+from tradebot.domain.generation import Generation, ProfileText, Switch, Verdict, VerdictKind
 from tradebot.runtime.beginning import begin, open_history
+from tradebot.runtime.displacing import texts
 from tradebot.runtime.generations import EXITS_ONLY, Choice, choose
 from tradebot.storage.history import History
+from tradebot.storage.history_rows import Restoring
 
 BUYING_OFF = Switch("buying", False, "someone", 5)
 
@@ -56,10 +57,17 @@ class Desk:
         history.close()
 
     def mark(self, number: int) -> None:
-        """Leave a rollback to generation `number` behind, cut off while its files were written."""
+        """Leave a rollback to generation `number` behind, cut off before it wrote over what is on the disk."""
         history = self.open()
-        history.begin_restore(number, ())
+        history.begin_restore(number, (ProfileText(str(self.path), self.path.read_bytes()),))
         history.close()
+
+    def restoring(self) -> Restoring | None:
+        """Return the rollback that was cut off."""
+        history = self.open()
+        found = history.restoring()
+        history.close()
+        return found
 
 
 @pytest.fixture
@@ -155,7 +163,7 @@ def test_a_profile_elsewhere_is_another_one(desk: Desk, tmp_path: Path) -> None:
         desk.choose()
 
 
-def test_an_interrupted_rollback_is_carried_through_over_whatever_stands_there(desk: Desk) -> None:
+def test_an_interrupted_rollback_is_carried_through_over_what_it_displaces(desk: Desk) -> None:
     first = desk.start()
     desk.write("# second\n")
     desk.start()
@@ -167,6 +175,36 @@ def test_an_interrupted_rollback_is_carried_through_over_whatever_stands_there(d
     assert (third.number, third.cause, third.digest) == (3, "rollback", first.digest)
     assert desk.path.read_bytes() == first.files[-1].source
     assert desk.choose().restoring == 0
+
+
+def test_an_interrupted_rollback_whose_file_was_saved_since_is_given_up_and_the_newer_text_is_run(desk: Desk) -> None:
+    desk.start()
+    desk.write("# second\n")
+    desk.start()
+    desk.mark(1)
+    desk.write("# third\n")
+    newer = desk.path.read_bytes()
+    third = desk.start()
+    assert (third.cause, third.files[-1].source) == ("start", newer)
+    assert desk.path.read_bytes() == newer
+    assert "its files were saved again since" in desk.told.texts("PROFILE_ROLLBACK_GIVEN_UP")[0]
+    assert desk.restoring() is None
+
+
+def test_a_newer_text_saved_while_an_interrupted_rollback_is_carried_through_stays(desk: Desk) -> None:
+    first = desk.start()
+    desk.write("# second\n")
+    desk.start()
+    desk.mark(1)
+    choice = desk.choose()
+    desk.write("# third\n")
+    newer = desk.path.read_bytes()
+    third = desk.start(choice)
+    assert third.digest == first.digest
+    assert desk.path.read_bytes() == newer
+    assert desk.told.texts("PROFILE_FILES_RESTORED") == ["the files are not restored: they were saved again meanwhile"]
+    assert desk.choose().loaded.files[-1].source == newer, "it is an edit as any other: the next start runs it"
+    assert desk.restoring() is None
 
 
 def test_a_rollback_to_a_text_that_was_condemned_and_was_interrupted_is_not_passed_over(desk: Desk) -> None:

@@ -268,11 +268,9 @@ async def test_what_fails_unexpectedly_is_told_answered_and_ends_no_other_reques
         assert outcome.outcome == "rejected"
         told = await bot.record("RELOAD_FAILED")
         assert "a part that cannot say" in told["message"]
-        assert bot.run.telling.failures.of("reload").in_a_row == 1
         bot.one_generation()
         odd.breaks.clear()
         assert (await bot.reload()).outcome == "applied"
-        assert bot.run.telling.failures.of("reload").in_a_row == 0
 
 
 @in_loop

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-import tradebot.runtime.applying
+import tradebot.runtime.displacing
 from tests.runtime.breakable import Breakable
 from tests.runtime.live_bot import in_loop, running, write_profile
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import ProfileText
 from tradebot.ports import NotNow
-from tradebot.storage.history import History
 
 TWO = '[exits]\nstop_loss_bps = 30\n[bot]\ninstance = "here"\n[features]\nwatcher = false\n'
 TIGHTER = ("stop_loss_bps = 30", "stop_loss_bps = 25")
@@ -140,7 +139,7 @@ async def test_a_text_that_a_rollback_displaces_is_kept(tmp_path: Path) -> None:
         draft = bot.text.replace(TIGHTER[1], "stop_loss_bps = what # half an idea")
         bot.write(draft)
         assert (await bot.reload()).outcome == "rejected"
-        await bot.rollback()
+        await bot.rollback(1)
         assert bot.profile.exits.stop_loss_bps == 30
         kept = bot.run.opened.history.verdicts(10)
         assert [one.kind for one in kept] == ["rejected"]
@@ -154,25 +153,9 @@ async def test_a_text_that_waited_waits_no_more_once_its_file_is_written_over(tm
         await bot.edit(TIGHTER)
         await bot.edit((TIGHTER[1], "stop_loss_bps = 300"))
         assert bot.pending() is not None
-        await bot.rollback()
+        assert (await bot.rollback(1)).outcome == "applied"
         assert bot.pending() is None
         assert (await bot.reload(confirm=True)).outcome == "unchanged"
-        bot.one_generation()
-
-
-@in_loop
-async def test_a_rollback_stands_though_what_waited_cannot_be_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise StorageFailed("the disk is full")
-
-    async with running(write_profile(tmp_path, TWO)) as bot:
-        await bot.edit(TIGHTER)
-        await bot.edit((TIGHTER[1], "stop_loss_bps = 300"))
-        monkeypatch.setattr(History, "forgive", full)
-        assert (await bot.rollback()).outcome == "applied"
-        assert "the disk is full" in (await bot.record("PROFILE_HISTORY_FAILED"))["message"]
         bot.one_generation()
 
 
@@ -205,9 +188,10 @@ async def test_after_a_guard_the_rollback_passes_over_what_did_harm(tmp_path: Pa
         await bot.edit(TIGHTEST)
         bot.reloads.breach(3, "errors a minute 9 (≤ 5)")
         await bot.record("PROFILE_ROLLED_BACK")
-        outcome = await bot.rollback()
-        assert bot.profile.exits.stop_loss_bps != 24
-        assert outcome.outcome == "applied"
+        assert (await bot.rollback()).outcome == "unchanged", "the files go back first"
+        assert (await bot.rollback()).outcome == "applied"
+        assert bot.profile.exits.stop_loss_bps == 25
+        bot.one_generation()
 
 
 @in_loop
@@ -221,7 +205,7 @@ async def test_where_files_cannot_be_written_the_generation_is_in_force_over_the
     async with running(path) as bot:
         await bot.edit(TIGHTER)
         after = bot.text
-        monkeypatch.setattr(tradebot.runtime.applying, "restore", read_only)
+        monkeypatch.setattr(tradebot.runtime.displacing, "restore", read_only)
         outcome = await bot.rollback()
         assert outcome.outcome == "applied"
         assert any("are not restored" in line and "Read-only" in line for line in outcome.lines)

@@ -92,7 +92,7 @@ def test_a_toggle_stops_and_starts_its_part_alone(tmp_path: Path, feature: str, 
             assert on.outcome == "applied", on.lines
             await bot.until(lambda: sign(bot))
             assert others(bot, feature) == rest
-            assert bot.feature(feature).override == ""
+            assert bot.feature(feature).override == ("ana" if by == "hand" else "")
             await bot.trades_on()
         assert bot.code == 0
 
@@ -143,11 +143,15 @@ async def test_an_edit_made_while_the_watcher_is_off_is_noticed_when_it_is_on_ag
 
 
 @in_loop
-async def test_a_toggle_that_is_what_it_is_to_be_changes_nothing_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
+async def test_the_same_toggle_again_changes_nothing_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
     async with running(write_profile(tmp_path, QUICK)) as bot:
-        assert (await bot.switch("metrics", True)).outcome == "unchanged"
-        assert (await bot.switch("metrics", None)).outcome == "unchanged"
+        assert (await bot.switch("metrics", None)).outcome == "unchanged", "there is nothing to clear"
         assert bot.states() == {1: "good"}
+        off = await bot.switch("metrics", False)
+        again = await bot.switch("metrics", False)
+        assert (off.outcome, again.outcome) == ("applied", "unchanged")
+        assert again.lines[0].endswith("metrics is off, set by hand")
+        assert bot.number == 2
         with pytest.raises(NotNow, match="there is no toggle 'metric'; there are buying, exits, metrics"):
             await bot.switch("metric", True)
 
@@ -222,7 +226,7 @@ def test_a_part_that_fails_again_and_again_is_switched_off_visibly_and_on_again_
                 shutil.rmtree(path)
                 assert (await bot.switch(feature, True)).outcome == "applied"
                 await bot.until(lambda: sign(bot))
-                assert bot.view.overrides == ()
+                assert [(one.on, one.override) for one in bot.view.overrides] == [(True, "ana")]
 
     check()
 

@@ -79,7 +79,9 @@ def test_what_an_operator_did_or_has_to_do_has_a_line_each() -> None:
         who="edit",
         digest="",
         pinned=True,
-        pending=PendingView(since_ms=NOW_MS, who="edit", reason="loosens budget.max_positions", changes=(), plan=()),
+        pending=PendingView(
+            digest="abc", since_ms=NOW_MS, who="edit", reason="loosens budget.max_positions", changes=(), plan=()
+        ),
         probation=ProbationView(until_ms=NOW_MS + 492_000, falls_back_to=11, guards=()),
         overrides=(SwitchView(feature="metrics", on=False, profile=True, override="cli:ada"),),
     )

@@ -198,15 +198,30 @@ def test_a_verdict_comes_back_exactly_and_a_newer_one_on_the_same_text_replaces_
     assert history.verdict("unheard of") is None
 
 
-def test_a_newer_pending_text_ends_the_wait_of_the_older_one_only(history: History) -> None:
+def test_a_newer_pending_text_is_the_one_that_waits_and_the_verdict_on_the_older_one_stays(history: History) -> None:
     history.judge(verdict(1, "refused"))
     history.judge(verdict(2, "pending"))
     history.judge(verdict(3, "pending"))
     assert history.pending() == verdict(3, "pending")
-    assert history.verdicts(9) == (verdict(3, "pending"), verdict(1, "refused"))
+    assert history.verdicts(9) == (verdict(3, "pending"), verdict(2, "pending"), verdict(1, "refused"))
     assert history.verdicts(1) == (verdict(3, "pending"),)
     history.judge(verdict(3, "refused"))
+    assert history.pending() == verdict(2, "pending")
+    history.forgive(digest(2))
     assert history.pending() is None
+
+
+def test_a_text_was_good_once_a_generation_of_it_passed_and_until_it_is_condemned(history: History) -> None:
+    apply(history, 1, good=True)
+    apply(history, 2)
+    assert [history.was_good(digest(number)) for number in (1, 2, 3)] == [True, False, False]
+    history.passed(2, 9)
+    history.condemn(2, 50, "drawdown 210 bps > 200", "guard")
+    assert [history.was_good(digest(number)) for number in (1, 2)] == [True, False]
+    history.judge(verdict(1, "condemned"))
+    assert not history.was_good(digest(1))
+    history.forgive(digest(1))
+    assert history.was_good(digest(1)), "what is accepted again counts again"
 
 
 def test_an_accepted_text_has_no_verdict_and_the_acceptance_stays_to_be_shown(history: History) -> None:

@@ -16,7 +16,7 @@ from tradebot.engine.plan import plan
 from tradebot.runtime.applying import Applying, Target, in_history
 from tradebot.runtime.component import in_thread
 from tradebot.runtime.displacing import texts
-from tradebot.runtime.generations import lasting, toggles
+from tradebot.runtime.generations import lasting, stored, toggles
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Pending, Refused, Rejected, Unchanged
 from tradebot.runtime.policy import reason_to_wait
 from tradebot.runtime.request import Request
@@ -80,7 +80,8 @@ class Edits:
         if restart:
             return await self._refuse(request, loaded, changes, restart, verdict if known else None)
         condemned = verdict.reason if verdict is not None and verdict.kind == "condemned" else ""
-        waits, reason = reason_to_wait(changes, self._applying.force.loaded.profile.reload.mode, condemned)
+        before = changes if switches == self._applying.force.generation.switches else await self._mended(loaded)
+        waits, reason = reason_to_wait(before, self._applying.force.loaded.profile.reload.mode, condemned)
         if reason and known not in {"pending", "condemned"}:
             return await self._wait(request, loaded, changes, waits, reason, condemned=bool(condemned))
         self._forget_waiting(unless=loaded.digest)
@@ -90,6 +91,17 @@ class Edits:
         if isinstance(outcome, Applied):
             self.waiting = None
         return outcome
+
+    async def _mended(self, loaded: Loaded) -> tuple[Change, ...]:
+        """Return what `loaded` changes but the toggle that goes with the faulty text it was set for."""
+        force = self._applying.force
+        switches, files = toggles(lasting(force.generation.switches)), stored(force.generation)
+        path, environ = force.loaded.path, self._environ
+
+        def load() -> Loaded:
+            return load_profile(path, environ, switches=switches, stored=files)
+
+        return diff(await in_thread("tradebot-profile-load", load), loaded)
 
     def _was_shown(self, verdict: Verdict, shown: str) -> bool:
         """Whether what was told of a text is what would become of it: it was judged against what is in force.
