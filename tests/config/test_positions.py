@@ -106,9 +106,9 @@ def test_every_key_of_any_document_is_where_its_place_says(tree: dict[str, Any])
 
 
 def test_one_line_of_very_many_values_is_placed_soon() -> None:
-    source = ('x = ["é", ' + "1, " * 100_000 + "1]\n").encode()
+    source = ('x = ["é",' + "1," * 400_000 + "1]\n").encode()
     begun = time.process_time()
     found = positions(source)
-    assert time.process_time() - begun < 5
-    assert found[("x", 1)] == Mark(1, 11)
-    assert found[("x", 100_001)] == Mark(1, 300_011)
+    assert time.process_time() - begun < 8
+    assert found[("x", 1)] == Mark(1, 10)
+    assert found[("x", 400_001)] == Mark(1, 800_010)
