@@ -92,7 +92,7 @@ class CcxtSpot:
         self._due = asyncio.Event()
         self._hints: dict[str, None] = {}
         self._whole = False
-        self._settling = False
+        self._settling = 0  # comparisons still due soon after a connection
 
     # -- the venue ------------------------------------------------------------------------------------
 
@@ -222,7 +222,8 @@ class CcxtSpot:
         """Note that the user stream is connected: what happened before is asked for."""
         self.stream_up = True
         self._log.emit("system", "INFO", "VENUE_STREAM_OPENED", f"{self._settings.name} tells of own orders")
-        self._settling = not self._dialect.raw_reports  # such a stream begins to tell somewhat later than it connects
+        # one at once; where the subscription follows the connection by some time, another after it
+        self._settling = 0 if self._dialect.raw_reports else 2
         self._compare()
 
     def down(self, cause: str) -> None:
@@ -284,7 +285,7 @@ class CcxtSpot:
                 del self._hints[client_id]
                 fault = fault or await reconciler.refresh(client_id)
             if whole or fault:
-                self._settling = False
+                self._settling = max(0, self._settling - 1)
                 fault = await reconciler.run()
             if fault:
                 if fault != told:
