@@ -64,7 +64,7 @@ def text(message: Any) -> str:
 
 
 def test_each_stream_is_read_with_its_time() -> None:
-    messages = reader(offset_ms=4)
+    messages = reader(offset_ms=-4)
     assert messages.read(text(TICKER), NOW) == QuoteSeen("BNB/USDT", 25.3519, 25.3652, 31.21, 40.66, NOW)
     assert messages.read(text(TRADE), NOW) == TradeSeen("BNB/USDT", 0.001, 100.0, False, NOW - 13)
     assert messages.read(text(AGGREGATE), NOW - 20) == TradeSeen("BNB/USDT", 2.0, 3.0, True, NOW - 20)

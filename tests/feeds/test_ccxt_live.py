@@ -59,7 +59,7 @@ def serving(
 def test_quotes_come_with_our_time_and_trades_with_the_venues_less_its_clocks_offset(decoder: Decoder) -> None:
     async def body(server: MarketServer) -> None:
         settings, clock = CcxtFeed(decoder=decoder), TestClock(NOW - 1_000)
-        async with feeding(server, ["BTC/USDT"], settings, clock=clock, offset_ms=30) as (feed, heard):
+        async with feeding(server, ["BTC/USDT"], settings, clock=clock, offset_ms=-30) as (feed, heard):
             await server.subscribed(*STREAMS)
             clock.now = NOW
             await server.tell("btcusdt@bookTicker", QUOTE)

@@ -29,7 +29,7 @@ MOST_WAIT_S = 30.0
 class BinanceBooks:
     """The books of `symbols`, `levels` deep on each side; each change is published as a `BookSeen`.
 
-    `run` fetches the snapshots. `now_ms` is our clock, `offset_ms` how far the exchange's is ahead of it.
+    `run` fetches the snapshots. `now_ms` is our clock, `offset_ms` what it is minus the exchange's.
     """
 
     def __init__(

@@ -29,9 +29,10 @@ _PONGS_MISSED = 3.5
 class CcxtLive:
     """Best bid and ask, trades and books of `instruments`, through ccxt's connections.
 
-    `connect` makes a ccxt.pro exchange, in the running loop; each run makes one and closes it. Its `asyncio` clients,
-    handlers and `streaming` options are the feed's own, so it is shared with nobody. `offset_ms` tells how far the
-    exchange's clock is ahead of ours. `keep_alive_s` is how often a silent socket is asked for a sign of life.
+    `connect` makes a ccxt.pro exchange, in the running loop (`exchange.construction.connect`); each run makes one and
+    closes it. Its sockets, handlers and number type are the feed's own, so it is shared with nobody; where its markets
+    are set already, they are not asked for. `offset_ms` tells what our clock is minus the exchange's (`ClockOffset`).
+    `keep_alive_s` is how often a silent socket is asked for a sign of life.
 
     A symbol without news stays silent here, and is marked stale by its age where it is decided upon; a connection
     without news is closed and opened anew, which the log tells as FEED_* records.

@@ -46,7 +46,7 @@ class _Trades:
 class CcxtResults:
     """Turns ccxt's results for `symbols` into events and publishes them.
 
-    `now_ms` is our clock, `offset_ms` how far the exchange's is ahead of it; `levels` of a book are told on each side.
+    `now_ms` is our clock, `offset_ms` what it is minus the exchange's; `levels` of a book are told on each side.
     Trades from before `from_ms`, which some exchanges repeat at a subscription, are not told.
     """
 

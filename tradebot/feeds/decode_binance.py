@@ -97,7 +97,7 @@ def _decoder(kind: type[Any]) -> Callable[[str | bytes], Any]:
 class BinanceMessages:
     """Reads messages of the symbols in `ids` (the exchange's id, like BTCUSDT, to the unified symbol).
 
-    `offset_ms` tells how far the exchange's clock is ahead of ours, at the moment it is called.
+    `offset_ms` tells what our clock is minus the exchange's, at the moment it is called.
     """
 
     def __init__(self, ids: Mapping[str, str], offset_ms: Callable[[], int]) -> None:
@@ -191,7 +191,7 @@ class BinanceMessages:
 
 def local_ms(venue_ms: int, offset_ms: int, receipt_ms: int) -> int:
     """Return when, by our clock, something happened that the exchange dates `venue_ms`; never after its receipt."""
-    return min(venue_ms - offset_ms, receipt_ms)
+    return min(venue_ms + offset_ms, receipt_ms)
 
 
 def quote(symbol: str, bid: float, ask: float, bid_size: float, ask_size: float, at_ms: int) -> QuoteSeen | None:
