@@ -220,6 +220,13 @@ def test_without_enough_of_the_third_asset_the_fee_is_taken_from_what_is_receive
     assert floor.order("BUY", "1", "101", tif="IOC").trades[0].fee_asset == "BTC"
 
 
+def test_who_sells_all_of_the_third_asset_pays_from_what_is_received() -> None:
+    floor = Floor(rates=FeeRates(D(10), D(10), "BNB"))
+    floor.book(((199.9, 20.0),), ((200.1, 1.0),), "BNB/USDT")
+    sold = floor.order("SELL", "10", "199.9", tif="IOC", symbol="BNBUSDT")
+    assert (sold.trades[0].fee_asset, floor.free("BNB")) == ("USDT", ZERO)
+
+
 def test_a_halted_symbol_takes_no_orders_and_fills_none_but_lets_them_be_canceled(floor: Floor) -> None:
     floor.order("BUY", "1", "99.5", name="mine")
     floor.exchange.set_status("BTCUSDT", "HALT")
@@ -245,6 +252,19 @@ def test_self_trade_prevention_expires_the_taker_before_it_meets_its_own_order(f
     assert placed.order.prevented == 2
     assert floor.exchange.query(KEY, "BTCUSDT", None, "resting").status == "NEW"
     assert floor.locked("USDT") == 0
+
+
+def test_an_order_in_quote_that_is_cut_short_is_never_told_as_filled(floor: Floor) -> None:
+    floor.order("SELL", "1", "101.5", name="resting")
+    floor.heard.clear()
+    placed = floor.order("BUY", "0", kind="MARKET", quote="300", stp="EXPIRE_TAKER")
+    assert floor.reports() == [
+        ("NEW", "NEW"),
+        ("TRADE", "PARTIALLY_FILLED"),
+        ("TRADE_PREVENTION", "EXPIRED_IN_MATCH"),
+    ]
+    assert placed.order.prevented_match > 0
+    assert placed.order.prevented == D("1.960")
 
 
 def test_self_trade_prevention_expires_the_maker_and_lets_the_taker_go_on(floor: Floor) -> None:
