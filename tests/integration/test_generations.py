@@ -7,7 +7,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -153,9 +153,29 @@ WAYS: dict[str, type[Way]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WAYS)
+def sampled(steps: Sequence[str], every: int) -> list[str]:
+    """Return every so-manieth step, beginning at another one each time, which is printed."""
+    if every == 1:
+        return list(steps)
+    seed = random.SystemRandom().randrange(every)
+    print(f"seed {seed}: every {every} steps from that one on")
+    return list(steps[seed::every])
+
+
+@pytest.mark.parametrize(
+    ("name", "every"),
+    [
+        ("edit", 1),
+        ("confirm", 1),
+        ("toggle", 1),
+        ("rollback", 3),
+        ("automatic", 3),
+        pytest.param("rollback", 1, marks=pytest.mark.soak),
+        pytest.param("automatic", 1, marks=pytest.mark.soak),
+    ],
+)
 def test_a_kill_at_any_step_leaves_the_old_generation_or_the_new_one(
-    nursery: Nursery, tmp_path: Path, name: str
+    nursery: Nursery, tmp_path: Path, name: str, every: int
 ) -> None:
     make = WAYS[name]
     place = Place(nursery, tmp_path, make.common)
@@ -171,7 +191,7 @@ def test_a_kill_at_any_step_leaves_the_old_generation_or_the_new_one(
         bot.send(signal.SIGTERM)
         assert bot.end() == 0, bot.text
     number = 0
-    for step in [*own, ""]:
+    for step in [*sampled(own, every), ""]:
         with place.start() as bot:
             number, least = place.up(bot), number
             assert number >= least, step
@@ -191,9 +211,13 @@ def test_a_kill_at_any_step_leaves_the_old_generation_or_the_new_one(
     place.check_orders()
 
 
-@pytest.mark.parametrize("carries", [False, True], ids=["edited", "interrupted-rollback"])
+@pytest.mark.parametrize(
+    ("carries", "every"),
+    [(False, 1), (True, 3), pytest.param(True, 1, marks=pytest.mark.soak)],
+    ids=["edited", "interrupted-rollback", "interrupted-rollback-whole"],
+)
 def test_a_kill_at_any_step_of_a_start_leaves_it_to_the_next_one(
-    nursery: Nursery, tmp_path: Path, carries: bool
+    nursery: Nursery, tmp_path: Path, carries: bool, every: int
 ) -> None:
     place = Place(nursery, tmp_path, CALM)
     steps, todo, number = list[str](), [""], 0
@@ -223,7 +247,7 @@ def test_a_kill_at_any_step_of_a_start_leaves_it_to_the_next_one(
                 bot.wait_for("trading is allowed")
                 place.until(lambda: "after prune 1\n" in (tmp_path / "steps").read_text())
                 steps = place.disarm()
-                todo = steps[: steps.index("after prune 1") + 1]
+                todo = sampled(steps[: steps.index("after prune 1") + 1], every)
                 bot.send(signal.SIGKILL)
         with place.start() as bot:
             number, least = place.up(bot), number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -11,6 +12,8 @@ from tests.runtime.telling import Told
 from tradebot.config.faults import ProfileInvalid
 from tradebot.config.loader import load_profile
 from tradebot.config.show import effective
+from tradebot.domain.errors import CannotStart
+from tradebot.domain.facts import Level, Stream
 from tradebot.domain.generation import Generation, ProfileText, Switch, Verdict, VerdictKind
 from tradebot.runtime.beginning import begin, open_history
 from tradebot.runtime.displacing import texts
@@ -21,6 +24,22 @@ from tradebot.storage.history_rows import Restoring
 BUYING_OFF = Switch("buying", False, "someone", 5)
 
 
+class Heard(Told):
+    """Keeps the level and the fields of records, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole: list[tuple[str, Level, str, dict[str, Any]]] = []
+
+    def emit(self, stream: Stream, level: Level, event_type: str, message: str = "", **fields: Any) -> None:
+        super().emit(stream, level, event_type, message, **fields)
+        self.whole.append((event_type, level, message, fields))
+
+    def last(self, event_type: str) -> tuple[Level, str, dict[str, Any]]:
+        """Return the level, the message and the fields of the last record of its type."""
+        return next(one[1:] for one in reversed(self.whole) if one[0] == event_type)
+
+
 class Desk:
     """A profile and its history in a folder; `start` does what a start does with them."""
 
@@ -29,7 +48,7 @@ class Desk:
         self.store = folder / "state" / "tradebot" / "profiles.sqlite"
         self.store.parent.mkdir(parents=True)
         self.head = f'[bot]\nstate_dir = "{folder}/state"\n[start]\non_faulty = "exits_only"\n'
-        self.told = Told()
+        self.told = Heard()
         self.write("# first\n")
 
     def write(self, text: str) -> None:
@@ -266,3 +285,43 @@ def test_what_was_being_applied_when_the_process_ended_is_told_and_never_came_in
     assert found is not None
     assert found.state == "failed"
     assert desk.start(above=2).number == 3
+
+
+def test_a_start_on_another_text_tells_what_it_changes_and_what_of_it_loosens(desk: Desk) -> None:
+    desk.write("[exits]\nstop_loss_bps = 300\n[budget]\nmax_positions = 2\n")
+    assert desk.start().changes == ()
+    desk.write("[exits]\nstop_loss_bps = 200\n[budget]\nmax_positions = 2\n")
+    tighter = desk.start()
+    level, message, fields = desk.told.last("PROFILE_IN_FORCE")
+    assert (level, fields["changes"]) == ("INFO", ["exits.stop_loss_bps 300 → 200"])
+    assert message.endswith(" · exits.stop_loss_bps 300 → 200")
+    assert [" ".join(line.split()) for line in tighter.changes] == fields["changes"]
+    desk.write("[exits]\nstop_loss_bps = 200\n[budget]\nmax_positions = 9\n")
+    desk.start()
+    level, message, fields = desk.told.last("PROFILE_IN_FORCE")
+    assert level == "WARNING"
+    assert "loosens budget.max_positions · budget.max_positions 2 → 9" in message
+    desk.start()
+    level, message, fields = desk.told.last("PROFILE_IN_FORCE")
+    assert (level, fields["changes"]) == ("INFO", []), "what goes on changes nothing"
+
+
+def test_a_history_that_is_gone_is_told_where_generations_were_known(desk: Desk) -> None:
+    desk.start()
+    assert "PROFILE_HISTORY_LOST" not in desk.told.kinds()
+    for path in desk.store.parent.glob(f"{desk.store.name}*"):
+        path.unlink()
+    assert desk.start(above=1).number == 2
+    level, message, fields = desk.told.last("PROFILE_HISTORY_LOST")
+    assert (level, fields["known"]) == ("ERROR", 1)
+    assert "the text on the disk is run" in message
+
+
+def test_a_history_that_changes_between_choosing_and_beginning_ends_the_start(desk: Desk) -> None:
+    desk.start()
+    desk.write("# second\n")
+    choice = desk.choose()
+    desk.start(structs.replace(desk.choose(), switches=(BUYING_OFF,)))
+    with pytest.raises(CannotStart, match="history changed while the bot was starting"):
+        desk.start(choice)
+    assert desk.start().switches == (BUYING_OFF,)

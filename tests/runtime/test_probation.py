@@ -70,6 +70,30 @@ def test_a_quiet_probation_passes_at_its_end_and_once() -> None:
     assert watched.probation.next_due_ms == NEVER_MS
 
 
+def test_time_in_which_nobody_looked_is_not_watched_time() -> None:
+    """A process that was stopped, a machine that slept, a clock that was set."""
+    watched = Watched(lasts_s=60)
+    watched.look_until(BEGUN_MS + 10_000)
+    probation, back_ms = watched.probation, BEGUN_MS + 3_600_000
+    probation.run(back_ms)
+    assert watched.told == []
+    assert 48_000 <= probation.until_ms - back_ms <= 50_000
+    watched.look_until(probation.until_ms - 1)
+    assert watched.told == []
+    watched.look_until(probation.until_ms)
+    assert watched.told == ["passed"]
+
+
+def test_a_clock_that_is_set_back_neither_passes_a_probation_nor_prolongs_it() -> None:
+    watched = Watched(lasts_s=60)
+    watched.look_until(BEGUN_MS + 10_000)
+    probation, set_ms = watched.probation, BEGUN_MS - 3_600_000
+    probation.run(set_ms)
+    assert probation.until_ms - set_ms == 50_000
+    watched.look_until(set_ms + 50_000)
+    assert watched.told == ["passed"]
+
+
 @pytest.mark.parametrize(
     ("attribute", "value", "reason"),
     [
