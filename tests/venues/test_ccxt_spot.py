@@ -87,6 +87,18 @@ async def test_every_kind_of_order_is_worded_as_binance_wants_it(more: dict[str,
         assert {name: sent.fields.get(name) for name in wanted} == wanted
 
 
+@pytest.mark.parametrize(
+    ("more", "code"), [({"price": Decimal("50000.125")}, "PRICE_FILTER"), ({"amount": Decimal("0.002001")}, "LOT_SIZE")]
+)
+@in_loop
+async def test_what_ccxt_would_round_is_not_sent(more: dict[str, Any], code: str) -> None:
+    async with bench() as there, running(there) as venue:
+        venue.submit(order(**more), 0)
+        (refused,) = await there.heard(OrderRefused)
+        assert refused.code == code
+        assert there.server.calls("POST", "/order") == []
+
+
 @in_loop
 async def test_a_refusal_is_told_with_the_exchange_s_code() -> None:
     async with bench() as there, running(there) as venue:

@@ -13,6 +13,8 @@ from tradebot.domain.events import (
     OrderRefused,
     OutcomeUnknown,
 )
+from tradebot.domain.market import Instrument
+from tradebot.domain.orders import OrderType
 from tradebot.exchange.clock_offset import ClockOffset
 from tradebot.exchange.outcomes import Accepted, AlreadyThere, Failure, NeverSent, Outcome, Refused, Unknown
 from tradebot.exchange.parsing import SeenOrder
@@ -37,7 +39,9 @@ class Answering:
         offset: ClockOffset,
         clock: Clock,
         deliver: Callable[[Event], None],
+        instruments: Iterable[Instrument],
     ) -> None:
+        self._instruments = {instrument.symbol: instrument for instrument in instruments}
         self._trading = trading
         self._polling = polling
         self._orders = orders
@@ -77,6 +81,12 @@ class Answering:
 
     async def _place(self, command: PlaceOrder) -> None:
         order = self._orders.know(command.client_id, command.symbol, placed_here=True)
+        off_grid = self._off_grid(command)
+        if off_grid:
+            self._orders.gone(order)
+            cause = "price or amount is not on the exchange's grid: not sent, since ccxt would round it"
+            self._deliver(OrderRefused(order.client_id, off_grid, cause, self._clock.now_ms()))
+            return
         outcome: Outcome = await self._trading.place(command)
         order.asked_ms = self._clock.now_ms()
         if await self._clock_is_right_now(outcome) and self._clock.now_ms() <= command.send_by_ms:
@@ -100,6 +110,15 @@ class Answering:
             case Unknown(cause):
                 order.doubted = not order.venue_id
                 self._deliver(OutcomeUnknown(order.client_id, "place", cause, now))
+
+    def _off_grid(self, command: PlaceOrder) -> str:
+        """Return the filter that a limit order's price or amount breaks by its step, "" where it breaks none."""
+        instrument = self._instruments.get(command.symbol)
+        if instrument is None or command.type is not OrderType.LIMIT:
+            return ""
+        if command.price % instrument.tick_size:
+            return "PRICE_FILTER"
+        return "LOT_SIZE" if command.amount % instrument.amount_step else ""
 
     async def _accepted(self, order: OwnOrder, seen: SeenOrder) -> None:
         if seen.client_id and seen.client_id != order.client_id:

@@ -166,7 +166,9 @@ class CcxtSpot:
         requests = Requests(trading, self._credentials, can), Requests(polling, self._credentials, can)
         await self._check_key(requests[1])
         lookups = Lookups(self.orders, self.offset, settings, self._clock)
-        answering = Answering(*requests, self.orders, lookups, self.offset, self._clock, self._deliver)
+        answering = Answering(
+            *requests, self.orders, lookups, self.offset, self._clock, self._deliver, self._instruments
+        )
         self._lanes = lanes = Lanes(partial(self._handle, answering), self._on_free)
         reconciler = Reconciler(self.orders, lookups, requests[1], self.offset, self._clock, self._deliver, lanes.busy)
         self._spawn("reconcile", self._keep_reconciled(reconciler, lanes))
