@@ -74,7 +74,7 @@ class LittleExchange:
 
     def settings(self, name: str = "binance", **more: Any) -> Exchange:
         """Return the settings that lead here."""
-        return Exchange(**{"name": name, "base_url": self.base_url, "request_timeout_s": 1.0, **more})
+        return Exchange(**{"name": name, "base_url": self.base_url, "request_timeout_s": 10.0, **more})
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         asked = Asked(

@@ -167,7 +167,7 @@ async def test_an_answer_that_does_not_come_is_unknown() -> None:
     async with little_exchange() as server:
         server.on("GET", "/exchangeInfo", says(exchange_info("BTC/USDT")))
         server.on("POST", "/order", hanging(server))
-        assert isinstance(await placing(server, request_timeout_s=0.2), Unknown)
+        assert isinstance(await placing(server, request_timeout_s=1.0), Unknown)
         assert len(server.calls("POST", "/order")) == 1
 
 

@@ -48,7 +48,7 @@ class Rehearsal(Bench):
                     **QUICK,
                     "reconcile_interval_s": 1,
                     "base_url": client.sandbox.url,
-                    "request_timeout_s": 0.4,
+                    "request_timeout_s": 1.2,
                     "recv_window_ms": 500,
                     "not_found_after_s": 0.3,
                 }
@@ -147,7 +147,7 @@ async def test_orders_fills_fees_and_balances_agree_to_the_last_unit() -> None:
 
 
 FAULTS: dict[str, dict[str, object]] = {
-    f"{action} {stage}": {"action": action, "stage": stage, "for_ms": 700}
+    f"{action} {stage}": {"action": action, "stage": stage, "for_ms": 2_500}
     for action in ("hang", "reset", "close", "truncate", "cut_json", "empty_200", "html", "status")
     for stage in ("before", "after")
 }

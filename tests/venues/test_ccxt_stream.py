@@ -193,7 +193,7 @@ async def test_a_half_open_socket_is_noticed_and_opened_anew() -> None:
 async def test_without_a_stream_own_orders_are_polled() -> None:
     async with bench() as there:
         there.answers_subscriptions = False
-        venue = there.venue(request_timeout_s=0.5)
+        venue = there.venue(request_timeout_s=1.5)
         await venue.start()
         try:
             await placing(there, venue)
