@@ -37,7 +37,8 @@ class Heard(Told):
 
     def last(self, event_type: str) -> tuple[Level, str, dict[str, Any]]:
         """Return the level, the message and the fields of the last record of its type."""
-        return next(one[1:] for one in reversed(self.whole) if one[0] == event_type)
+        _, level, message, fields = next(one for one in reversed(self.whole) if one[0] == event_type)
+        return level, message, fields
 
 
 class Desk:

@@ -17,6 +17,8 @@ stop_loss_bps = 30
 instance = "here"
 [budget]
 max_positions = 2
+[features]
+watcher = false
 """
 TIGHTER = ("stop_loss_bps = 30", "stop_loss_bps = 25")
 
@@ -132,7 +134,7 @@ async def test_every_record_says_the_generation_in_force_and_orders_keep_the_one
 
 @in_loop
 async def test_a_hangup_is_an_edit_that_was_asked_for(tmp_path: Path) -> None:
-    path = write_profile(tmp_path, TWO + "[features]\nwatcher = false\n")
+    path = write_profile(tmp_path, TWO)
     async with running(path) as bot:
         bot.write(bot.text.replace(*TIGHTER))
         os.kill(os.getpid(), signal.SIGHUP)

@@ -19,7 +19,13 @@ max_positions = 2
 updates_per_s = 20
 [bot]
 instance = "here"
+[features]
+watcher = false
 """
+"""Only what asks for it reads the files: a late notice of one edit may not come upon the next."""
+
+WATCHED = TWO.replace("watcher = false", "watcher = true")
+
 LIVE = ("stop_loss_bps = 30", "stop_loss_bps = 25")
 LOOSER = ("max_positions = 2", "max_positions = 3")
 REBUILD = ("updates_per_s = 20", "updates_per_s = 30")
@@ -175,7 +181,7 @@ async def test_editing_back_withdraws_the_edit_that_waits(tmp_path: Path) -> Non
 
 @in_loop
 async def test_only_the_text_that_was_shown_is_confirmed(tmp_path: Path) -> None:
-    path = write_profile(tmp_path, TWO + "[features]\nwatcher = false\n")
+    path = write_profile(tmp_path, TWO)
     async with running(path) as bot:
         await bot.edit(LOOSER)
         bot.write(bot.text.replace("max_positions = 3", "max_positions = 100"))
@@ -297,7 +303,7 @@ async def test_a_text_that_never_comes_to_rest_is_given_up(tmp_path: Path, monke
 
 @in_loop
 async def test_a_profile_that_is_deleted_leaves_everything_as_it_is_until_it_is_back(tmp_path: Path) -> None:
-    async with running(write_profile(tmp_path, TWO)) as bot:
+    async with running(write_profile(tmp_path, WATCHED)) as bot:
         aside = tmp_path / "aside"
         bot.path.rename(aside)
         rejected = await bot.record("PROFILE_REJECTED")
@@ -326,7 +332,7 @@ async def test_another_profile_of_the_same_name_is_not_taken_for_a_deleted_one(
 
 @in_loop
 async def test_a_file_that_is_extended_is_followed_also_before_it_is_there(tmp_path: Path) -> None:
-    async with running(write_profile(tmp_path, TWO)) as bot:
+    async with running(write_profile(tmp_path, WATCHED)) as bot:
         (tmp_path / "ground.toml").rename(tmp_path / "aside")
         await bot.record("PROFILE_REJECTED")
         (tmp_path / "aside").rename(tmp_path / "ground.toml")
@@ -343,7 +349,7 @@ async def test_a_file_that_is_extended_is_followed_also_before_it_is_there(tmp_p
 
 @in_loop
 async def test_of_a_burst_the_last_text_wins_and_none_is_in_force_by_halves(tmp_path: Path) -> None:
-    async with running(write_profile(tmp_path, TWO)) as bot:
+    async with running(write_profile(tmp_path, WATCHED)) as bot:
         for number in range(29, 21, -1):
             bot.write(bot.text.replace(f"stop_loss_bps = {number + 1}", f"stop_loss_bps = {number}"))
         await bot.until(lambda: bot.profile.exits.stop_loss_bps == 22)
@@ -356,7 +362,7 @@ async def test_of_a_burst_the_last_text_wins_and_none_is_in_force_by_halves(tmp_
 
 @in_loop
 async def test_an_edit_that_is_noticed_is_told_once(tmp_path: Path) -> None:
-    async with running(write_profile(tmp_path, TWO)) as bot:
+    async with running(write_profile(tmp_path, WATCHED)) as bot:
         bot.write(bot.text.replace(*LIVE))
         await bot.record("PROFILE_RELOADED")
         bot.write(bot.text.replace(*RESTART))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from tests.runtime.live_bot import in_loop, running, write_profile
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import ProfileText
 from tradebot.ports import NotNow
+from tradebot.runtime.offline import rollback
+from tradebot.storage.history import History
 
 TWO = '[exits]\nstop_loss_bps = 30\n[bot]\ninstance = "here"\n[features]\nwatcher = false\n'
 TIGHTER = ("stop_loss_bps = 30", "stop_loss_bps = 25")
@@ -217,3 +219,119 @@ async def test_where_files_cannot_be_written_the_generation_is_in_force_over_the
     async with running(path) as bot:
         assert bot.profile.exits.stop_loss_bps == 30
         assert "the files could not be written" in bot.view.note
+
+
+# -- files that say something else than what is in force ------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [None, 2], ids=["no-number", "in-force"])
+@pytest.mark.parametrize(
+    ("outcome", "edit"),
+    [
+        ("pending", (TIGHTER[1], "stop_loss_bps = 300")),
+        ("refused", ('instance = "here"', 'instance = "there"')),
+        ("rejected", (TIGHTER[1], "stop_loss_bps = what # half an idea")),
+    ],
+)
+def test_an_edit_that_is_not_in_force_is_taken_back_by_its_files_alone(
+    tmp_path: Path, outcome: str, edit: tuple[str, str], number: int | None
+) -> None:
+    @in_loop
+    async def check() -> None:
+        async with running(write_profile(tmp_path, TWO)) as bot:
+            await bot.edit(TIGHTER)
+            before, force = bot.path.read_bytes(), bot.reloads.force
+            assert (await bot.edit(edit)).outcome == outcome
+            displaced = bot.path.read_bytes()
+            back = await bot.rollback(number)
+            assert (back.outcome, back.generation) == ("unchanged", 2)
+            assert f"files restored byte for byte: {tmp_path / 'ground.toml'}, {bot.path}" in back.lines[0]
+            assert bot.path.read_bytes() == before
+            assert bot.reloads.force == force
+            assert (bot.pending(), bot.view.pinned) == (None, False)
+            history = bot.run.opened.history
+            assert history.restoring() is None
+            assert displaced in {one.files[-1].source for one in history.verdicts(10)}
+            assert (await bot.reload()).outcome == "unchanged"
+            bot.one_generation()
+            assert (await bot.rollback()).outcome == "applied", "the next one is the generation before"
+            assert bot.profile.exits.stop_loss_bps == 30
+
+    check()
+
+
+# -- texts that are saved while a rollback writes --------------------------------------------------------
+
+NEWER = ("stop_loss_bps = 25", "stop_loss_bps = 23")
+
+
+class Saving(Breakable):
+    """Somebody saves a newer text once the rollback has read what is on the disk."""
+
+    def __init__(self, save: Callable[[], None]) -> None:
+        super().__init__([])
+        self._save = save
+
+    def broken(self, step: str) -> None:
+        if step == "commit" and step in self.breaks:
+            self._save()
+
+
+@in_loop
+async def test_a_text_saved_during_a_rollback_stays_and_is_judged_as_an_edit(tmp_path: Path) -> None:
+    part = Saving(lambda: bot.write(bot.text.replace(*NEWER)))
+    async with running(write_profile(tmp_path, TWO), parts=[part]) as bot:
+        await bot.edit(TIGHTER)
+        part.breaks.add("commit")
+        outcome = await bot.rollback()
+        part.breaks.clear()
+        assert outcome.outcome == "applied"
+        assert any("not restored (they were saved again meanwhile)" in line for line in outcome.lines)
+        assert NEWER[1] in bot.text
+        assert bot.profile.exits.stop_loss_bps == 30
+        assert bot.run.opened.history.restoring() is None
+        assert bot.run.opened.history.verdicts(10) == (), "nothing is held against the newer text"
+        assert (await bot.reload()).outcome == "applied"
+        assert bot.profile.exits.stop_loss_bps == 23
+        bot.one_generation()
+
+
+@pytest.fixture
+def saved_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let a newer text be saved just after a rollback has noted what its files displace; return its path."""
+    path, begin_restore = write_profile(tmp_path, TWO), History.begin_restore
+
+    def noted(history: History, number: int, displaced: Sequence[ProfileText]) -> None:
+        begin_restore(history, number, displaced)
+        path.write_text(write_profile(tmp_path, TWO).read_text().replace("stop_loss_bps = 30", NEWER[1]))
+
+    monkeypatch.setattr(History, "begin_restore", noted)
+    return path
+
+
+@in_loop
+async def test_a_text_saved_while_an_edit_is_taken_back_stays(saved_meanwhile: Path) -> None:
+    async with running(saved_meanwhile) as bot:
+        await bot.edit((TIGHTER[0], "stop_loss_bps = 300"))
+        with pytest.raises(NotNow, match="cannot be written: they were saved again meanwhile"):
+            await bot.rollback()
+        assert NEWER[1] in bot.text
+        assert bot.run.opened.history.restoring() is None
+        assert (await bot.reload()).outcome == "applied"
+        assert bot.profile.exits.stop_loss_bps == 23
+
+
+@in_loop
+async def test_a_text_saved_during_a_rollback_without_a_bot_stays_and_the_next_start_runs_it(
+    saved_meanwhile: Path,
+) -> None:
+    async with running(saved_meanwhile) as bot:
+        await bot.edit(TIGHTER)
+        home = bot.run.opened.home.folder
+    lines = rollback(home, 1, "ana", 1)
+    assert "they were saved again meanwhile" in lines[-1]
+    async with running(saved_meanwhile) as bot:
+        assert NEWER[1] in bot.text
+        assert bot.profile.exits.stop_loss_bps == 23
+        assert bot.view.note == ""
+        bot.one_generation()

@@ -178,6 +178,26 @@ async def test_an_override_outlives_restarts_and_edits_until_it_is_cleared(tmp_p
         bot.one_generation()
 
 
+@in_loop
+async def test_an_override_that_changes_nothing_stands_over_every_later_edit_until_it_is_cleared(
+    tmp_path: Path,
+) -> None:
+    text = f"{QUICK}[features]\nmetrics = true\nwatcher = false\n"
+    async with running(write_profile(tmp_path, text)) as bot:
+        set_ = await bot.switch("metrics", True)
+        assert (set_.outcome, set_.changes) == ("applied", ())
+        assert "override only" in set_.lines[0]
+        await bot.edit(("metrics = true", "metrics = false"))
+        shown = bot.feature("metrics")
+        assert (shown.on, shown.profile, shown.override) == (True, False, "ana")
+        assert lives("tradebot-metrics")
+        cleared = await bot.switch("metrics", None)
+        assert [change.key for change in cleared.changes] == ["features.metrics"]
+        assert not bot.feature("metrics").on
+        assert bot.view.overrides == ()
+        bot.one_generation()
+
+
 # -- parts that fail ----------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import Generation, Switch
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import Target, write_down
-from tradebot.runtime.displacing import files_back, on_disk, put_back
+from tradebot.runtime.displacing import EDITED, files_back, on_disk, put_back
 from tradebot.runtime.generations import lasting, stored, toggles
 from tradebot.runtime.outcomes import change_lines
 from tradebot.runtime.request import Request
@@ -68,7 +68,11 @@ def rollback(home: Path, number: int | None, who: str, now_ms: int) -> list[str]
         reason = f"to generation {found.number}"
         target = Target(loaded, "rollback", who, switches, loaded.digest, restore=True, reason=reason)
         lines = _write(history, force, target, now_ms)
-        if why := put_back(history, found.files):
+        why = put_back(history, found.files)
+        if why == EDITED:
+            history.end_restore()
+            return [*lines, f"the files are not restored: {why}, which the next start takes for an edit"]
+        if why:
             return [*lines, f"the files are not restored ({why}): the next start carries it through"]
         history.end_restore()
         return [*lines, _restored(found)]
