@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     show(_headline(shown.status))
     lines, column = table(status_rows(shown))
-    show(*lines, hang=column)
+    for line in lines:
+        show(line, hang=0 if line.startswith(" ") else column)
     return 0
 
 
