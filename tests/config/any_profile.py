@@ -18,7 +18,12 @@ from tradebot.config.merge import Origin
 from tradebot.config.profile import Profile
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "Ω/USDT")
-_TEXTS = {"instance": ("tradebot", "prod", "a-1"), "quote": ("USDT", "EUR")}
+_TEXTS = {
+    "instance": ("tradebot", "prod", "a-1"),
+    "quote": ("USDT", "EUR"),
+    "name": ("binance", "kraken"),
+    "base_url": ("http://127.0.0.1:8900", "https://localhost"),
+}
 _GRAIN = Decimal("0.001")
 
 

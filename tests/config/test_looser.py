@@ -48,7 +48,12 @@ def two_values(setting: Setting) -> tuple[Any, Any]:
         case "choice":
             return setting.choices[0], setting.choices[-1]
         case "text":
-            return {"instance": ("a", "b"), "quote": ("EUR", "USDT")}.get(setting.name, ("a", "b"))
+            texts = {
+                "quote": ("EUR", "USDT"),
+                "name": ("binance", "kraken"),
+                "base_url": ("http://127.0.0.1:1", "http://127.0.0.1:2"),
+            }
+            return texts.get(setting.name, ("a", "b"))
         case "texts":
             return [], [SYMBOL]
     low, high = borders(setting)

@@ -290,6 +290,6 @@ ELSEWHERE = frozenset(
 """Settings in the engine's tables that other parts own."""
 
 OTHER_TABLES = frozenset(
-    {"feed", "venue", "start", "reload", "control", "state", "shutdown", "sessions", "logging", "metrics"}
+    {"feed", "venue", "exchange", "start", "reload", "control", "state", "shutdown", "sessions", "logging", "metrics"}
 )
 """Tables of which the engine reads nothing."""

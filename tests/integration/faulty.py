@@ -20,8 +20,9 @@ from tradebot.domain.market import Instrument
 from tradebot.engine.engine import Engine
 from tradebot.ports import Clock, Due, Feed
 from tradebot.runtime.account import Account
+from tradebot.runtime.places import make_feed, make_venue
 from tradebot.runtime.signals import Signals
-from tradebot.runtime.wiring import Makers, make_feed, make_venue
+from tradebot.runtime.wiring import Makers
 from tradebot.venues.paper import PaperVenue
 
 FAULT_EVERY = 3

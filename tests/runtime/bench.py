@@ -17,6 +17,7 @@ from tradebot.runtime.chores import HealthCheck, JournalGuard
 from tradebot.runtime.clock import WallClock
 from tradebot.runtime.failures import ComponentFailures
 from tradebot.runtime.feeding import feed_for
+from tradebot.runtime.places import make_feed
 from tradebot.runtime.swapping import Staged, Swappable
 from tradebot.runtime.swaps_bench import Parts, swappables
 from tradebot.runtime.swaps_checkpoints import CheckpointSwap
@@ -24,7 +25,6 @@ from tradebot.runtime.swaps_feed import FeedSwap
 from tradebot.runtime.swaps_metrics import MetricsPart
 from tradebot.runtime.swaps_sessions import SessionKeeping
 from tradebot.runtime.watchdog import Watchdog
-from tradebot.runtime.wiring import make_feed
 from tradebot.storage.checkpoint import Checkpointer
 from tradebot.storage.files import write_atomic
 from tradebot.telemetry.logs import LogPipeline

@@ -18,8 +18,8 @@ from tradebot.domain.events import OrderRefused
 from tradebot.domain.orders import OrderType, Side, TimeInForce
 from tradebot.ports import Clock, Feed
 from tradebot.runtime.feeding import prepare
+from tradebot.runtime.places import make_feed
 from tradebot.runtime.swapping import CannotBuild
-from tradebot.runtime.wiring import make_feed
 
 
 def run(main: Callable[[], Any]) -> None:

@@ -81,9 +81,15 @@ def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None =
     finished = finish(wired, before, say)
     forget_terminal()
     _report(wired)
-    for line in last_lines(finished, wired.loaded.profile.shutdown.open_orders):
+    for line in last_lines(finished, wired.loaded.profile.shutdown.open_orders, _place(wired)):
         print(line)
     return finished.ending.code
+
+
+def _place(wired: Run) -> str:
+    """Return where orders went, in words."""
+    profile = wired.loaded.profile
+    return "the paper venue" if profile.venue.kind == "paper" else profile.exchange.name
 
 
 def _report(wired: Run) -> None:
@@ -108,8 +114,9 @@ def _balances(wired: Run) -> dict[str, dict[str, Decimal]]:
     """Return what the ledger and the account hold at the end, to be compared with the fills."""
     from tradebot.research.replay import totals
 
-    account = totals(wired.venue.image().balances)
-    return {"the engine's ledger": wired.engine.state.ledger.owned(), "the paper account": account}
+    found = {"the engine's ledger": wired.engine.state.ledger.owned()}
+    image = wired.venue.image()
+    return found if image is None else {**found, "the paper account": totals(image.balances)}
 
 
 def _seconds(word: str) -> float:

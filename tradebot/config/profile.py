@@ -8,6 +8,7 @@ from tradebot.config.sections.budget import Budget
 from tradebot.config.sections.control import Control
 from tradebot.config.sections.drop import Drop
 from tradebot.config.sections.engine import Engine
+from tradebot.config.sections.exchange import Exchange
 from tradebot.config.sections.execution import Execution
 from tradebot.config.sections.exits import Exits
 from tradebot.config.sections.features import Features
@@ -31,6 +32,7 @@ class Profile(Table):
     market: Market = setting(Market)
     feed: Feed = setting(Feed)
     venue: Venue = setting(Venue)
+    exchange: Exchange = setting(Exchange)
     drop: Drop = setting(Drop)
     budget: Budget = setting(Budget)
     execution: Execution = setting(Execution)

@@ -157,6 +157,15 @@ def _folders(profile: Profile) -> Iterator[Breach]:
         )
 
 
+def _orders_at_real_prices(profile: Profile) -> Iterator[Breach]:
+    if profile.venue.kind == "ccxt" and profile.feed.kind != "ccxt":
+        yield Breach.of(
+            "venue.kind",
+            f'"ccxt" needs feed.kind = "ccxt": orders would go to {profile.exchange.name} at prices of another market',
+            "feed.kind",
+        )
+
+
 _RUNNING: tuple[Callable[[Profile], Iterator[Breach]], ...] = (
     _budget_refresh,
     _queries,
@@ -167,5 +176,6 @@ _RUNNING: tuple[Callable[[Profile], Iterator[Breach]], ...] = (
     _readings,
     _guards,
     _confirmations,
+    _orders_at_real_prices,
     _folders,
 )

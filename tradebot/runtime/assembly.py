@@ -40,8 +40,17 @@ class Assembly:
         log = telling.log
         now_ms = clock.now_ms()
         self.engine = TaskPart("engine", run.shell.run, failed)
+        make = run.make_feed()
         self.feed = FeedSwap(
-            profile, run.feed, run.instruments, run.makers.feed, run.shell, run.venue, run.held, clock, failed
+            profile,
+            run.feed,
+            run.instruments,
+            make,
+            run.shell,
+            run.venue,
+            run.held,
+            clock,
+            failed,
         )
         self.watchdog = Watchdog(
             profile.engine.heartbeat_interval_s,

@@ -61,14 +61,15 @@ class Bot:
     def _register(self) -> None:
         """Register parts (stopped in reverse order) and clean-up callbacks (run in reverse order)."""
         run, parts = self._run, self._parts
-        opened = run.opened
+        opened, account = run.opened, run.opened.account
         registered: list[Component] = [
             self._view,
             ClosePart("home_lock", opened.home.close),
             ClosePart("history", opened.history.close),
-            ClosePart("account", opened.account.close),
+            NullPart("account", "at the exchange") if account is None else ClosePart("account", account.close),
             ClosePart("journal", self.closing.close_journal),
             ClosePart("checkpointer", lambda: opened.checkpointer.close(self._timeout_s())),
+            run.venue_part,
             parts.sessions,
             run.telling.metrics_part,
             parts.watchdog,
@@ -121,12 +122,14 @@ class Bot:
         engine = profile.engine
         text = f"Loop sleeps at most {engine.loop_sleep_s:g} s, backs off {engine.error_backoff_s:g} s after an error"
         self._log.emit("system", "INFO", "ENGINE_LOOP_CONFIG", text, **engine.model_dump(mode="json"))
+        await run.venue_part.start()
         now_ms = run.clock.now_ms()
         shell.inject(ProfileApplied(run.generation.number, profile, now_ms, run.instruments))
         shell.inject(RunStarted(run.name, now_ms))
         for part in (self._view, parts.engine, parts.feed, parts.watchdog, run.telling.metrics_part):
             await part.start()
-        market = "synthetic market, paper money" if run.feed.synthetic else "paper money"
+        money = "paper money" if profile.venue.kind == "paper" else f"orders go to {profile.exchange.name}"
+        market = f"synthetic market, {money}" if run.feed.synthetic else money
         text = f"Bot started: {run.loaded.name}, run {run.name}, {len(run.engine.symbols)} symbols, {market}"
         self._log.emit("events", "INFO", "BOT_STARTED", text, run=run.name, synthetic=run.feed.synthetic)
         self._tell_cold(now_ms)

@@ -123,6 +123,11 @@ class LiveShell:
         if not self._backing_off:
             self.wake()
 
+    def deliver(self, event: Event) -> None:
+        """Take an answer of a remote venue, as it comes: none is lost, and none waits behind prices."""
+        self._schedule([(self._clock.now_ms(), event)])
+        self.wake()
+
     def inject(self, event: Event) -> None:
         """Process an event of our own now, before anything that waits. From the loop's thread."""
         try:

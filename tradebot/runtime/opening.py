@@ -76,12 +76,12 @@ class Relay:
 
 
 class Opened(Struct):
-    """The durable home and what is open in it."""
+    """The durable home and what is open in it; `account` is the paper account's store, None at a real exchange."""
 
     home: Home
     journal: SqliteJournal
     checkpointer: Checkpointer
-    account: AccountStore
+    account: AccountStore | None
     history: History
     image: AccountImage | None
 
@@ -157,6 +157,11 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
     stack.callback(home.close)
     history = open_history(home.profiles, state.journal_retry_s, clock.now_ms(), telling.log)
     stack.callback(history.close)
+    paper = profile.venue.kind == "paper"
+    if fresh and not paper:
+        raise CannotStart(
+            "--fresh begins a new paper account; this profile trades at an exchange", ExitCode.BAD_PROFILE
+        )
     if fresh:
         for path in (home.account, home.journal, home.checkpoint):
             aside = set_aside(path, clock.now_ms(), tails=_SQLITE_TAILS)
@@ -170,7 +175,22 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
     checkpointer = Checkpointer(home.checkpoint, [telling.session.state / "engine_transient.json"], telling.log)
     checkpointer.start()
     stack.callback(checkpointer.close, limits.callback_timeout_s)
-    account = AccountStore(home.account, orders_kept=profile.venue.paper.keep_orders, busy_s=state.journal_retry_s)
+    account, image = None, None
+    if paper:
+        account, image = _paper_account(profile, home, journal, stack)
+    elif home.account.exists():
+        raise CannotStart(
+            f"{home.folder}: holds a paper account; a bot that trades at an exchange wants its own `bot.instance`",
+            ExitCode.RECOVERY_REFUSED,
+        )
+    return Opened(home, journal, checkpointer, account, history, image)
+
+
+def _paper_account(
+    profile: Profile, home: Home, journal: SqliteJournal, stack: ExitStack
+) -> tuple[AccountStore, AccountImage | None]:
+    kept, busy_s = profile.venue.paper.keep_orders, profile.state.journal_retry_s
+    account = AccountStore(home.account, orders_kept=kept, busy_s=busy_s)
     stack.callback(account.close)
     image = account.load()
     if image is None and journal.last_seq:
@@ -179,7 +199,7 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
             "or begin a new account with --fresh",
             ExitCode.RECOVERY_REFUSED,
         )
-    return Opened(home, journal, checkpointer, account, history, image)
+    return account, image
 
 
 def restore(

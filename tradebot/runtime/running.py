@@ -80,7 +80,7 @@ def _shutdown(ending: Ending, left: Leftovers, seq: int) -> dict[str, Any]:
     }
 
 
-def last_lines(finished: Finished, policy: str) -> list[str]:
+def last_lines(finished: Finished, policy: str, place: str = "the paper venue") -> list[str]:
     """Return the lines a person reads at the end of a run."""
     ending = finished.ending
     outcome = {done.name: done for done in ending.callbacks}
@@ -100,7 +100,7 @@ def last_lines(finished: Finished, policy: str) -> list[str]:
     says = "as" if not orders or policy == "leave" else "against what"
     return [
         f"{why}: {' · '.join(done)}",
-        f"left at the paper venue: {held} {_plural('position', held)}, {orders} {_plural('order', orders)}",
+        f"left at {place}: {held} {_plural('position', held)}, {orders} {_plural('order', orders)}",
         f'orders {says} `shutdown.open_orders = "{policy}"` says · {ending.took_s:.1f} s · exit {int(ending.code)}',
     ]
 

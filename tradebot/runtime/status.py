@@ -55,6 +55,7 @@ class Status(Struct, frozen=True):
     warming: Warming | None = None
     buying: bool = True
     exits: bool = True
+    money: str = "paper money"
     in_force: ProfileView | None = None
     at_ms: int = 0
     paused: str = ""
@@ -94,7 +95,7 @@ class StatusBook:
 
 def status_lines(status: Status) -> list[str]:
     """Return the status as a few lines of text."""
-    kind = "SYNTHETIC MARKET, paper money" if status.synthetic else "paper money"
+    kind = f"SYNTHETIC MARKET, {status.money}" if status.synthetic else status.money
     age = "no price yet" if status.age_s is None else f"newest price {status.age_s:.1f} s old"
     off = [toggle for toggle, on in (("buying", status.buying), ("exits", status.exits)) if not on]
     state = ", ".join(["trading" if status.trading else "not trading yet", *(f"{toggle} off" for toggle in off)])
@@ -182,6 +183,7 @@ class StatusChore:
         positions = state.ledger.positions
         self.latest = Status(
             profile=run.loaded.name,
+            money="paper money" if profile.venue.kind == "paper" else f"orders go to {profile.exchange.name}",
             synthetic=run.feed.synthetic,
             quote=profile.market.quote,
             up_s=(now_ms - self._begun_ms) / 1000,

@@ -18,15 +18,15 @@ from tradebot.config.loader import Loaded
 from tradebot.config.profile import Profile
 from tradebot.domain.account import AccountImage
 from tradebot.domain.errors import CannotStart, ExitCode, StorageFailed
+from tradebot.domain.events import Event
 from tradebot.domain.generation import Generation
 from tradebot.domain.market import Instrument
 from tradebot.engine.engine import Engine
-from tradebot.feeds.synthetic import synthetic_symbols
-from tradebot.feeds.synthetic_live import SyntheticLive
 from tradebot.ports import Clock, Component, Feed, Log, Recorder
 from tradebot.runtime.account import Account, StoredAccount
 from tradebot.runtime.beginning import begin
 from tradebot.runtime.clock import WallClock
+from tradebot.runtime.component import NullPart
 from tradebot.runtime.coordinator import Coordinator
 from tradebot.runtime.dispatch import Dispatch
 from tradebot.runtime.feeding import feed_for
@@ -35,13 +35,13 @@ from tradebot.runtime.instruments import listed
 from tradebot.runtime.live import LiveShell
 from tradebot.runtime.opening import Opened, Telling, open_session, open_stores, restore, unwatched
 from tradebot.runtime.outbox import Outbox
+from tradebot.runtime.places import RemoteAccount, make_feed, make_remote, make_venue
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
 from tradebot.runtime.status import Status, StatusBook
 from tradebot.runtime.swaps_bench import cycle_log
 from tradebot.runtime.swaps_checkpoints import CheckpointSwap
 from tradebot.telemetry.console import Console, NoConsole
 from tradebot.venues.account import LIVE
-from tradebot.venues.paper import PaperVenue
 
 
 class MakeEngine(Protocol):
@@ -52,28 +52,11 @@ class MakeEngine(Protocol):
         ...
 
 
-def make_feed(profile: Profile, clock: Clock) -> Feed:
-    """Return the feed that the profile names. Raises CannotStart where it cannot run live."""
-    if profile.feed.kind != "synthetic":
-        message = f'feed.kind = "{profile.feed.kind}" runs in `tradebot replay` only; a live run wants "synthetic"'
-        raise CannotStart(message, ExitCode.BAD_PROFILE)
-    quote, settings = profile.market.quote, profile.feed.synthetic
-    symbols = profile.market.symbols or synthetic_symbols(settings, quote)
-    return SyntheticLive(
-        settings, symbols, quote, profile.bot.seed, min_notional=profile.venue.paper.min_notional, clock=clock
-    )
-
-
-def make_venue(profile: Profile, instruments: Mapping[str, Instrument], image: AccountImage | None) -> Account:
-    """Return the paper venue with the account of `image`, or with a new one."""
-    return PaperVenue(profile.venue.paper, instruments, profile.market.quote, profile.bot.seed, image)
-
-
 class Makers(Struct, frozen=True):
     """Who makes the parts that decide, price and fill; tests hand in others."""
 
     engine: MakeEngine = Engine
-    feed: Callable[[Profile, Clock], Feed] = make_feed
+    feed: Callable[[Profile, Clock], Feed] | None = None  # what the profile names
     venue: Callable[[Profile, Mapping[str, Instrument], AccountImage | None], Account] = make_venue
 
 
@@ -100,7 +83,8 @@ class Run(Struct):
     opened: Opened
     engine: Engine
     feed: Feed
-    venue: StoredAccount
+    venue: StoredAccount | RemoteAccount
+    venue_part: Component  # what of the venue has a life of its own
     dispatch: Dispatch
     shell: LiveShell
     book: StatusBook
@@ -110,6 +94,10 @@ class Run(Struct):
     instruments: tuple[Instrument, ...]  # what the run began to watch
     checkpoints: CheckpointSwap
     makers: Makers
+
+    def make_feed(self) -> Callable[[Profile, Clock], Feed]:
+        """Return what makes the feed that a profile names."""
+        return maker_of_feeds(self.makers, self.telling.log)
 
     def held(self) -> frozenset[str]:
         """Return the symbols that are held, or have an intent or an order under way: they want prices."""
@@ -171,9 +159,8 @@ def _wire(
     generation = begin(choice, opened.history, engine.state.generation, clock.now_ms(), telling.log)
     signals.check()
     priced = listed(profile.venue.paper, feed.instruments())
-    paper = makers.venue(profile, {one.symbol: one for one in priced}, opened.image)
-    venue = StoredAccount(paper, opened.account.save)
-    venue.save()
+    relay = _Answers()
+    venue, venue_part = _venue(profile, priced, opened, telling, clock, coordinator, makers, relay)
     name = _run_name(clock.now_ms())
     unsealed = opened.journal.open_run(name, clock.now_ms())
     if unsealed is not None:
@@ -183,11 +170,12 @@ def _wire(
     telling.log.emit("events", "INFO", "STATE_RESTORED", restored)
     book = StatusBook(telling.recorder, telling.errors)
     dispatch, shell = _shell(profile, engine, venue, book, opened, telling, clock)
+    relay.to = shell.deliver
     checkpoints = _checkpoints(profile, engine, opened, telling, clock)
     signals.check()
     return Run(
         loaded, choice, generation, options, signals, clock, coordinator, telling, opened, engine, feed, venue,
-        dispatch, shell, book, name, restored, stack, instruments, checkpoints, makers,
+        venue_part, dispatch, shell, book, name, restored, stack, instruments, checkpoints, makers,
     )  # fmt: skip
 
 
@@ -199,8 +187,9 @@ def _restored(
     What is held is priced, though the profile does not name it. Raises CannotStart, StorageFailed.
     """
     also = _perhaps_held(opened.image, profile.market.quote)
+    make = maker_of_feeds(makers, telling.log)
     while True:
-        feed, instruments = feed_for(profile, also, makers.feed, clock)
+        feed, instruments = feed_for(profile, also, make, clock)
         if not instruments:
             raise CannotStart("there is no symbol to watch: the feed has none in the quote currency")
         priced = listed(profile.venue.paper, feed.instruments())
@@ -217,10 +206,41 @@ def _restored(
         also |= missing  # the journal knows of orders that have not reached the account
 
 
+class _Answers:
+    """Hands the answers of a remote venue to the shell, which is made after it."""
+
+    def __init__(self) -> None:
+        self.to: Callable[[Event], None] | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self.to is not None:
+            self.to(event)
+
+
+def _venue(
+    profile: Profile,
+    priced: Sequence[Instrument],
+    opened: Opened,
+    telling: Telling,
+    clock: WallClock,
+    coordinator: Coordinator,
+    makers: Makers,
+    answers: _Answers,
+) -> tuple[StoredAccount | RemoteAccount, Component]:
+    """Return where orders go, and what of it has a life of its own. Raises CannotStart, StorageFailed."""
+    if opened.account is None:
+        spot = make_remote(profile, clock, telling.log, answers, coordinator.crash, telling.pipeline.register_secret)
+        return RemoteAccount(spot), spot
+    paper = makers.venue(profile, {one.symbol: one for one in priced}, opened.image)
+    venue = StoredAccount(paper, opened.account.save)
+    venue.save()
+    return venue, NullPart("venue", "simulated here")
+
+
 def _shell(
     profile: Profile,
     engine: Engine,
-    venue: StoredAccount,
+    venue: StoredAccount | RemoteAccount,
     recorder: Recorder,
     opened: Opened,
     telling: Telling,
@@ -275,6 +295,11 @@ def _perhaps_held(image: AccountImage | None, quote: str) -> frozenset[str]:
     orders = {order.symbol for order in image.orders.values() if order.status in LIVE}
     assets = {asset for asset, balance in image.balances.items() if balance.total}
     return frozenset(orders | {f"{asset}/{quote}" for asset in assets - {quote}})
+
+
+def maker_of_feeds(makers: Makers, log: Log) -> Callable[[Profile, Clock], Feed]:
+    """Return what makes the feed that a profile names."""
+    return makers.feed or (lambda profile, clock: make_feed(profile, clock, log))
 
 
 def holds_anything(engine: Engine) -> bool:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from tradebot.config.base import Number, Real, Seconds, Table, setting
+from tradebot.config.sections.ccxt_feed import CcxtFeed
 
 
 class SyntheticFeed(Table):
@@ -82,11 +83,14 @@ class RecordedFeed(Table):
 class Feed(Table):
     """Where prices come from."""
 
-    kind: Literal["synthetic", "recorded"] = setting("synthetic", reload="restart")
-    """Which feed: the embedded synthetic market, or recordings (only with `tradebot replay`)."""
+    kind: Literal["synthetic", "ccxt", "recorded"] = setting("synthetic", reload="restart")
+    """Which feed: the embedded synthetic market, an exchange's live prices, or recordings (only `tradebot replay`)."""
 
     synthetic: SyntheticFeed = setting(SyntheticFeed, reload="rebuild")
     """The embedded, seeded market."""
+
+    ccxt: CcxtFeed = setting(CcxtFeed, reload="restart")
+    """Live prices of the exchange in `[exchange]`."""
 
     recorded: RecordedFeed = setting(RecordedFeed, reload="restart")
     """Recorded candles, trades and books."""

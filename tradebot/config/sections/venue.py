@@ -68,8 +68,8 @@ class Paper(Table):
 class Venue(Table):
     """Where orders go."""
 
-    kind: Literal["paper"] = setting("paper", reload="restart")
-    """Which venue: `paper` simulates fills, no real order is ever sent."""
+    kind: Literal["paper", "ccxt"] = setting("paper", reload="restart")
+    """Which venue: `paper` simulates fills and sends no real order; `ccxt` trades on the exchange in `[exchange]`."""
 
     paper: Paper = setting(Paper, reload="restart")
     """The paper venue: simulated fills against the feed's market."""

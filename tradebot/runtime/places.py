@@ -1,0 +1,153 @@
+"""Where do prices come from and orders go, as a profile names it? Asked by wiring.
+
+What speaks to an exchange is loaded only by a profile that names one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from tradebot.config.profile import Profile
+from tradebot.domain.account import AccountImage
+from tradebot.domain.errors import CannotStart, ExitCode
+from tradebot.domain.events import Event
+from tradebot.domain.market import Instrument
+from tradebot.feeds.synthetic import synthetic_symbols
+from tradebot.feeds.synthetic_live import SyntheticLive
+from tradebot.ports import Clock, Feed, Log
+from tradebot.runtime.account import Account
+from tradebot.telemetry.logs import NoLog
+from tradebot.venues.paper import PaperVenue
+
+if TYPE_CHECKING:
+    from tradebot.venues.ccxt_spot import CcxtSpot
+
+
+NO_LOG: Final = NoLog()
+
+
+def make_feed(profile: Profile, clock: Clock, log: Log = NO_LOG) -> Feed:
+    """Return the feed that the profile names; one of an exchange asks it for its markets first.
+
+    Raises CannotStart where it cannot run live. Not to be called in a running loop.
+    """
+    match profile.feed.kind:
+        case "synthetic":
+            quote, settings = profile.market.quote, profile.feed.synthetic
+            symbols = profile.market.symbols or synthetic_symbols(settings, quote)
+            return SyntheticLive(
+                settings, symbols, quote, profile.bot.seed, min_notional=profile.venue.paper.min_notional, clock=clock
+            )
+        case "ccxt":
+            return _exchange_feed(profile, clock, log)
+        case kind:
+            message = f'feed.kind = "{kind}" runs in `tradebot replay` only; a live run wants "synthetic" or "ccxt"'
+            raise CannotStart(message, ExitCode.BAD_PROFILE)
+
+
+def make_venue(profile: Profile, instruments: Mapping[str, Instrument], image: AccountImage | None) -> Account:
+    """Return the paper venue with the account of `image`, or with a new one."""
+    return PaperVenue(profile.venue.paper, instruments, profile.market.quote, profile.bot.seed, image)
+
+
+class RemoteAccount:
+    """An account at an exchange, as a run holds it: it keeps its own books, and lists its own symbols."""
+
+    def __init__(self, spot: CcxtSpot) -> None:
+        self._spot = spot
+        self.submit = spot.submit
+        self.on_market = spot.on_market
+        self.watches = spot.watches
+        self.advance = spot.advance
+
+    @property
+    def next_due_ms(self) -> int:
+        """When `advance` has something to do: never."""
+        return self._spot.next_due_ms
+
+    def add_instruments(self, instruments: Iterable[Instrument]) -> None:
+        """Take orders in these symbols: the exchange knows its own."""
+
+    def save(self) -> None:
+        """Store nothing: the account is at the exchange."""
+
+    def image(self) -> AccountImage | None:
+        """Return no copy: the exchange is asked."""
+        return None
+
+
+def make_remote(
+    profile: Profile,
+    clock: Clock,
+    log: Log,
+    deliver: Callable[[Event], None],
+    failed: Callable[[str, BaseException], None],
+    register_secret: Callable[[str], None],
+    environ: Mapping[str, str] = os.environ,
+) -> CcxtSpot:
+    """Return the account at the profile's exchange, not connected yet. Raises CannotStart where a key is missing."""
+    from tradebot.exchange.construction import needs_password
+    from tradebot.exchange.credentials import read_credentials
+    from tradebot.venues.ccxt_spot import CcxtSpot
+
+    credentials = read_credentials(environ, password=needs_password(profile.exchange.name))
+    credentials.register(register_secret)
+    return CcxtSpot(
+        profile.exchange,
+        credentials,
+        quote=profile.market.quote,
+        id_prefix=f"{profile.bot.instance}-",
+        clock=clock,
+        deliver=deliver,
+        log=log,
+        failed=failed,
+    )
+
+
+def _exchange_feed(profile: Profile, clock: Clock, log: Log) -> Feed:
+    from tradebot.exchange.budget import Budget
+    from tradebot.exchange.construction import connect, public_taps
+    from tradebot.feeds.ccxt_live import CcxtLive
+
+    settings = profile.exchange
+    listed, offset_ms = asyncio.run(_listing(profile, clock))
+    wanted = set(profile.market.symbols)
+    known = {one.symbol for one in listed}
+    if missing := sorted(wanted - known):
+        raise CannotStart(f"{settings.name} does not trade {', '.join(missing)}", ExitCode.BAD_PROFILE)
+    watched = tuple(one for one in listed if not wanted or one.symbol in wanted)
+    budget = Budget(clock)
+    return CcxtLive(
+        lambda: connect(settings, public_taps(settings, budget)),
+        profile.feed.ccxt,
+        watched,
+        clock,
+        log,
+        offset_ms=lambda: offset_ms,
+        keep_alive_s=settings.keep_alive_s,
+    )
+
+
+async def _listing(profile: Profile, clock: Clock) -> tuple[Sequence[Instrument], int]:
+    """Return what the exchange trades in the quote currency, and our clock minus its, in ms."""
+    from tradebot.exchange.budget import Budget
+    from tradebot.exchange.clock_offset import ClockOffset
+    from tradebot.exchange.construction import connect, disconnect, public_taps
+    from tradebot.exchange.instruments import instruments_of
+
+    settings = profile.exchange
+    exchange = connect(settings, public_taps(settings, Budget(clock)))
+    try:
+        markets = await exchange.load_markets()
+        offset = ClockOffset(exchange.fetch_time, clock)
+        await offset.measure(3)
+    except CannotStart:
+        raise
+    except Exception as error:  # noqa: BLE001 - the border to ccxt: a start says what is wrong and ends
+        raise CannotStart(f"{settings.name}: its markets cannot be had: {type(error).__name__}: {error}") from None
+    finally:
+        await disconnect(exchange)
+    return instruments_of(markets, profile.market.quote), offset.offset_ms
