@@ -141,7 +141,9 @@ class Automatic(Way):
 
     def prepare(self) -> None:
         if self.place.texts()[1].find(b"slow_cycle_s") > 0:  # the last one was rolled back, or never applied
-            assert self.edited(self.text())
+            self.place.save(self.text())
+            if self.place.reload() == "pending":  # or it is in force: to slow fewer cycles loosens
+                self.asked(self.place.ask(lambda bot: bot.reload(confirm=True)))
         self.old = self.place.texts()
 
     def go(self) -> None:
