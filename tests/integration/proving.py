@@ -269,8 +269,7 @@ class Proof:
 
     def _ask_switch(self, bot: Probed, feature: str, on: bool | None) -> None:
         others = {name: value for name, value in self.force.switches.items() if name != feature}
-        said = getattr(self.force.version.loaded(others).profile.features, feature)
-        switches = others if on in {None, said} else {**others, feature: bool(on)}
+        switches = others if on is None else {**others, feature: on}
         told = bot.ask(lambda door: door.switch(feature, on))
         self._answered(bot, told.outcome)
         same = switches == self.force.switches
@@ -288,6 +287,10 @@ class Proof:
         self._answered(bot, told.outcome)
         same = wanted.loaded.digest == self.force.loaded.digest
         switches = wanted.switches if same else self.force.switches
+        if told.outcome == "unchanged":  # the last edit was not in force: only its files went back
+            assert wanted.number == self.force.number, told
+            self._files_are(wanted.version)
+            return
         if told.outcome != "applied":
             gone = "kept" in told.lines[-1] or "bought while" in told.lines[0]
             faulty = not _is_valid(wanted.version, switches)
@@ -295,9 +298,12 @@ class Proof:
             assert gone or faulty, told
             return
         self._in_force(self.last, wanted.version, switches)
-        assert self.path.read_bytes() == wanted.version.top
-        assert self.base.read_bytes() == wanted.version.base
-        self.on_disk = wanted.version
+        self._files_are(wanted.version)
+
+    def _files_are(self, version: Version) -> None:
+        assert self.path.read_bytes() == version.top
+        assert self.base.read_bytes() == version.base
+        self.on_disk = version
 
     def _reload(self, bot: Probed, *, confirm: bool) -> str:
         """Ask for a reading of what is on the disk."""
