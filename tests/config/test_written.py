@@ -25,7 +25,7 @@ from tradebot.config.template import template
 from tradebot.config.toml_text import literal
 
 LEAVES = [path for path, setting in walk() if setting.leaf]
-SHIPPED = ["base", "demo", "replay", "the-work"]
+SHIPPED = ["base", "demo", "paper", "prod.example", "replay", "sandbox", "the-work"]
 
 
 @pytest.fixture
