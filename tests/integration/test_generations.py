@@ -140,6 +140,7 @@ class Automatic(Way):
     last = "after retire 2"
 
     def prepare(self) -> None:
+        self.place.ask(lambda bot: bot.resume())
         if self.place.texts()[1].find(b"slow_cycle_s") > 0:  # the last one was rolled back, or never applied
             self.place.save(self.text())
             if self.place.reload() == "pending":  # or it is in force: to slow fewer cycles loosens
@@ -148,6 +149,10 @@ class Automatic(Way):
 
     def go(self) -> None:
         self.new = self.place.save(f"# text {self.turn}\n{HARMFUL}")
+
+    def check(self) -> None:
+        super().check()
+        assert self.place.status().paused == "guard", "the way back loosens: it pauses buying before anything else"
 
 
 WAYS: dict[str, type[Way]] = {

@@ -7,11 +7,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.runtime.breakable import Breakable
-from tests.runtime.live_bot import LiveBot, in_loop, running, write_profile
+from tests.runtime.live_bot import PATIENCE_S, LiveBot, in_loop, running, write_profile
+from tradebot.domain.facts import BuyingPaused, Fact, ProfileTaken
 from tradebot.ports import NotNow
 
 GUARDED = """
@@ -97,6 +99,49 @@ async def test_a_way_back_that_loosens_a_limit_pauses_buying_until_it_is_resumed
         await bot.until(lambda: bot.run.engine.state.paused == "guard")
         bot.operator.resume(who="ana")
         await bot.trades_on()
+
+
+@in_loop
+async def test_buying_is_paused_durably_before_a_way_back_that_loosens_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(write_profile(tmp_path, GUARDED)) as bot:
+        await bot.edit(TIGHTER)
+        opened, durable = bot.run.opened, list[type[Fact]]()
+        condemn = opened.history.condemn
+
+        def look(*args: Any) -> None:
+            durable.extend(type(fact) for _, _, fact in opened.journal.read(0))
+            condemn(*args)
+
+        monkeypatch.setattr(opened.history, "condemn", look)
+        await breached(bot)
+        assert BuyingPaused in durable, "before anything that a next start would go back by"
+        assert opened.journal.flush(PATIENCE_S)
+        told = [fact for _, _, fact in opened.journal.read(0) if isinstance(fact, BuyingPaused | ProfileTaken)]
+        assert [type(fact) for fact in told[-2:]] == [BuyingPaused, ProfileTaken]
+        assert isinstance(told[-1], ProfileTaken)
+        assert told[-1].generation == bot.number
+        kinds = [one["event_type"] for one in bot.records]
+        assert kinds.index("BUYING_PAUSED_BY_GUARD") < kinds.index("PROFILE_ROLLED_BACK")
+
+
+@in_loop
+async def test_a_pause_that_cannot_be_written_down_keeps_the_way_back_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(write_profile(tmp_path, GUARDED)) as bot:
+        await bot.edit(TIGHTER)
+        with monkeypatch.context() as slow:
+            slow.setattr(bot.run.opened.journal, "flush", lambda limit_s: False)
+            bot.reloads.breach(bot.number, WHY)
+            told = await bot.record("PROFILE_REJECTED")
+        assert "that buying is paused before the way back cannot be written down" in told["message"]
+        assert bot.run.engine.state.paused == "guard"
+        assert bot.profile.exits.stop_loss_bps == 25
+        await breached(bot)
+        assert bot.profile.exits.stop_loss_bps == 30
+        assert len(bot.told("BUYING_PAUSED_BY_GUARD")) == 1
 
 
 @in_loop

@@ -18,7 +18,6 @@ from tradebot.config.faults import ProfileInvalid
 from tradebot.config.loader import load_profile
 from tradebot.config.sections.features import Features
 from tradebot.domain.errors import StorageFailed
-from tradebot.domain.events import PauseAsked
 from tradebot.domain.views import OutcomeView, PendingView, ProbationView, ProfileView, SwitchView
 from tradebot.engine.plan_words import span
 from tradebot.runtime.applying import Force
@@ -183,7 +182,6 @@ class LiveProfile:
                 self._good = (False, self._good[1])
                 if outcome.restored:
                     self._end_probation()
-                    self._pause_if_looser(outcome)
             case Fatal():
                 self._good = (False, self._good[1])
                 run.coordinator.fatal_reload(outcome.reason)
@@ -198,14 +196,6 @@ class LiveProfile:
         self._follow_files()
         self._gauge()
         return outcome
-
-    def _pause_if_looser(self, outcome: RolledBack) -> None:
-        """Buy nothing where the way back loosens a limit: nobody has confirmed that."""
-        looser = [change.key for change in outcome.changes if change.looser]
-        if looser and not self._run.engine.state.paused:
-            self._run.shell.inject(PauseAsked(GUARD, self._run.clock.now_ms()))
-            text = f"buying is paused: the way back loosens {', '.join(looser)}; `tradebot resume` lets it go on"
-            self._run.telling.log.emit("events", "WARNING", "BUYING_PAUSED_BY_GUARD", text, keys=looser)
 
     def _replaces_last(self, outcome: Unchanged) -> bool:
         """Whether what was told of the last edit is over: the files say again what is in force."""

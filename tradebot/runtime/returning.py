@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from tradebot.config.catalogue import settings_of
 from tradebot.config.diff import diff
+from tradebot.config.faults import ProfileInvalid
 from tradebot.config.loader import Loaded, load_profile
 from tradebot.config.sections.features import Features
 from tradebot.domain.errors import StorageFailed
+from tradebot.domain.events import PauseAsked
 from tradebot.domain.generation import Generation, Switch
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import Applying, Target, in_history
@@ -100,22 +102,60 @@ class Returns:
         return await self._applying.apply(wanted, request.begun)
 
     async def breached(self, request: Request) -> AnyOutcome:
-        """Bring the last good generation back, without writing a file; the text that did harm is remembered."""
-        run, force = self._run, self._applying.force
-        history, bad = run.opened.history, force.generation
-        watched = await in_history(condemn, history, request.number or 0, run.clock.now_ms(), request.why)
+        """Bring the last good generation back, without writing a file; the text that did harm is remembered.
+
+        Where that loosens a limit, buying is paused first, durably: nothing is bought by limits nobody has confirmed.
+        """
+        force, history = self._applying.force, self._run.opened.history
+        bad, now_ms = force.generation, self._run.clock.now_ms()
+        watched = await in_history(history.generation, request.number or 0)
         if watched is not None and watched.digest != bad.digest:
+            await in_history(condemn, history, watched.number, now_ms, request.why)
             note = f"generation {watched.number}, in force until just now, is condemned: {request.why}"
             return Unchanged(generation=bad.number, path=force.loaded.path, who=request.who, note=note)
-        await in_history(condemn, history, bad.number, run.clock.now_ms(), request.why)
         good = await in_history(history.last_good, bad.digest, bad.path)
-        if good is None:
+        try:
+            loaded = None if good is None else await self._load(good, bad.switches)
+        except ProfileInvalid:
+            await self._condemn(request, bad.number)
+            raise
+        if loaded is not None:
+            await self._pause_if_looser(loaded)
+        await self._condemn(request, bad.number)
+        if good is None or loaded is None:
             return self._fatal(request, f"{request.why}, and there is no good generation to go back to", 0)
-        loaded = await self._load(good, bad.switches)
         restart = self._restart_keys(loaded)
         if restart:
             why = f"{request.why}, and generation {good.number} needs a restart: {', '.join(restart)}"
             return self._fatal(request, why, good.number)
+        return await self._way_back(request, bad, good, loaded)
+
+    async def _condemn(self, request: Request, number: int) -> None:
+        history, now_ms = self._run.opened.history, self._run.clock.now_ms()
+        for one in (request.number or 0, number):
+            await in_history(condemn, history, one, now_ms, request.why)
+
+    async def _pause_if_looser(self, loaded: Loaded) -> None:
+        """Buy nothing where a way back to `loaded` loosens a limit: nobody has confirmed that.
+
+        Raises StorageFailed where that is not durable in time.
+        """
+        run, force = self._run, self._applying.force.loaded
+        looser = [change.key for change in diff(force, loaded) if change.looser]
+        if not looser:
+            return
+        if not run.engine.state.paused:
+            run.shell.inject(PauseAsked(GUARD, run.clock.now_ms()))
+            text = f"buying is paused: the way back loosens {', '.join(looser)}; `tradebot resume` lets it go on"
+            run.telling.log.emit("events", "WARNING", "BUYING_PAUSED_BY_GUARD", text, keys=looser)
+        journal, limit_s = run.opened.journal, force.profile.reload.build_timeout_s
+        if not await in_thread("tradebot-journal-flush", lambda: journal.flush(limit_s)):
+            cause = journal.failed or f"not within {limit_s:g} s"
+            raise StorageFailed(f"that buying is paused before the way back cannot be written down: {cause}")
+
+    async def _way_back(self, request: Request, bad: Generation, good: Generation, loaded: Loaded) -> AnyOutcome:
+        """Bring `good` into force in the place of `bad`; where that fails, the run ends."""
+        run = self._run
         wanted = Target(loaded, "automatic", request.who, bad.switches, pinned=True, reason=request.why)
         outcome = await self._applying.apply(wanted, request.begun)
         if isinstance(outcome, Rejected) and run.coordinator.asked:
