@@ -88,6 +88,26 @@ def test_a_rollback_without_a_bot_restores_the_files_byte_for_byte(home: Path, t
     assert begun[-1]["number"] == 3
 
 
+def test_a_rollback_without_a_bot_to_a_text_that_never_passed_is_put_on_probation_by_the_next_start(
+    home: Path, tmp_path: Path
+) -> None:
+    profile = next(tmp_path.glob("*.toml"))
+    profile.write_bytes(profile.read_bytes() + b"# tightened\n[intents]\nmax_age_s = 99\n")
+    with Bot(tmp_path) as bot:
+        bot.wait_for("PROFILE_PROBATION_STARTED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0
+    for number, state in ((1, "good"), (2, "applied")):
+        assert main(["rollback", str(number)]) == 0
+        force = history_of(home).in_force()
+        assert force is not None
+        assert force.state == state
+    with Bot(tmp_path) as bot:
+        assert "falls back to generation 3" in bot.wait_for("PROFILE_PROBATION_STARTED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0
+
+
 def test_a_rollback_without_a_bot_keeps_the_text_it_writes_over(home: Path, tmp_path: Path) -> None:
     profile = next(tmp_path.glob("*.toml"))
     first = profile.read_bytes()

@@ -23,7 +23,7 @@ from tradebot.domain.generation import Cause, Generation, Switch, Verdict
 from tradebot.domain.market import Instrument
 from tradebot.engine.plan import Plan, plan
 from tradebot.runtime.component import in_thread
-from tradebot.runtime.displacing import EDITED, keep_displaced, on_disk, put_back, shelve, texts
+from tradebot.runtime.displacing import EDITED, keep_displaced, on_disk, put_back, restored_words, shelve, texts
 from tradebot.runtime.generations import lasting
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Rejected, RolledBack, change_lines
 from tradebot.runtime.swapping import CannotBuild, Swappable
@@ -323,4 +323,4 @@ def _restore_words(generation: Generation, kept: str) -> tuple[str, ...]:
     """Return what is said of a rollback's files; `kept` is why they could not be written."""
     if kept:
         return (f"the files are not restored ({kept}): generation {generation.number} is in force over what they say",)
-    return (f"files restored byte for byte: {', '.join(one.path for one in generation.files)}",)
+    return (restored_words(generation.files),)

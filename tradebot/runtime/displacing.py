@@ -82,6 +82,11 @@ def files_back(history: History, generation: Generation) -> str:
     return why
 
 
+def restored_words(files: Sequence[ProfileText]) -> str:
+    """Return what is said of files that were written back."""
+    return f"files restored byte for byte: {', '.join(one.path for one in files)}"
+
+
 def edited(files: Sequence[ProfileText], displaced: Sequence[ProfileText]) -> bool:
     """Whether the disk holds anything but `files` and what they displace: somebody has saved a newer text."""
     expected = {one.path: one.source for one in displaced}

@@ -13,12 +13,11 @@ from pathlib import Path
 
 from tradebot.config.diff import diff
 from tradebot.config.loader import Loaded, load_profile
-from tradebot.config.sections.features import Features
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import Generation, Switch
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import Target, write_down
-from tradebot.runtime.displacing import EDITED, files_back, on_disk, put_back
+from tradebot.runtime.displacing import EDITED, files_back, on_disk, put_back, restored_words
 from tradebot.runtime.generations import lasting, stored, toggles
 from tradebot.runtime.outcomes import change_lines
 from tradebot.runtime.request import Request
@@ -37,9 +36,6 @@ def switch(home: Path, feature: str, on: bool | None, who: str, now_ms: int) -> 
     Raises NotNow where nothing has run there yet, CannotStart where a bot runs, ProfileInvalid, StorageFailed.
     """
     with _held(home) as (history, force):
-        known = Features.model_fields
-        if feature not in known:
-            raise NotNow(f"there is no toggle {feature!r}; there are {', '.join(known)}")
         switches = lasting(switched(force, Request("switch", who, feature=feature, on=on), now_ms))
         if toggles(switches) == toggles(force.switches):
             return [f"unchanged · {force.path} · generation {force.number}"]
@@ -59,7 +55,7 @@ def rollback(home: Path, number: int | None, who: str, now_ms: int) -> list[str]
         if number == force.number and force.files and on_disk(force.files) != force.files:
             if why := files_back(history, force):
                 raise NotNow(f"the files cannot be written: {why}")
-            return [f"generation {number} goes on · {force.path} · from the next start", _restored(force)]
+            return [f"generation {number} goes on · {force.path} · from the next start", restored_words(force.files)]
         found = wanted_generation(history, force, force.path, number)
         if why := writable(found.files):
             raise NotNow(f"the files cannot be written: {why}")
@@ -75,11 +71,7 @@ def rollback(home: Path, number: int | None, who: str, now_ms: int) -> list[str]
         if why:
             return [*lines, f"the files are not restored ({why}): the next start carries it through"]
         history.end_restore()
-        return [*lines, _restored(found)]
-
-
-def _restored(generation: Generation) -> str:
-    return f"files restored byte for byte: {', '.join(one.path for one in generation.files)}"
+        return [*lines, restored_words(found.files)]
 
 
 @contextmanager
@@ -116,8 +108,12 @@ def _load(generation: Generation, switches: tuple[Switch, ...], environ: Mapping
 
 
 def _write(history: History, force: Generation, target: Target, now_ms: int) -> list[str]:
-    """Write the new generation down and into force; return what was done."""
+    """Write the new generation down and into force; return what was done.
+
+    A text that has not passed a probation yet is put on one by the next start.
+    """
     changes = diff(_load(force, force.switches), target.loaded)
+    good = history.was_good(target.loaded.digest) if target.restore else force.state == "good"
     number = write_down(history, target, changes, force.number, now_ms).number
     try:
         history.commit(number, now_ms, switches=lasting(target.switches), settle=target.settle)
@@ -126,7 +122,7 @@ def _write(history: History, force: Generation, target: Target, now_ms: int) -> 
         if target.restore:
             history.end_restore()
         raise
-    if target.restore or force.state == "good":
+    if good:
         history.passed(number, now_ms)
     head = f"generation {force.number} → {number} · {target.loaded.path} · {target.cause} by {target.who}"
     return [f"{head} · no bot runs: in force from the next start", *change_lines(changes, {})]

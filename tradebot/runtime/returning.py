@@ -17,7 +17,7 @@ from tradebot.domain.generation import Generation, Switch
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import Applying, Target, in_history
 from tradebot.runtime.component import in_thread
-from tradebot.runtime.displacing import files_back
+from tradebot.runtime.displacing import files_back, restored_words
 from tradebot.runtime.generations import lasting, same_profile, stored, toggles
 from tradebot.runtime.outcomes import AnyOutcome, Applied, Fatal, Refused, Rejected, RolledBack, Unchanged
 from tradebot.runtime.request import GUARD, Request
@@ -79,8 +79,7 @@ class Returns:
         generation = force.generation
         if why := await in_history(files_back, self._run.opened.history, generation):
             raise NotNow(f"the files cannot be written: {why}")
-        paths = ", ".join(one.path for one in generation.files)
-        note = f"the last edit was not in force: files restored byte for byte: {paths}"
+        note = f"the last edit was not in force: {restored_words(generation.files)}"
         return Unchanged(
             generation=generation.number, path=force.loaded.path, who=request.who, note=note, restored=True
         )
@@ -88,9 +87,6 @@ class Returns:
     async def switch(self, request: Request) -> AnyOutcome:
         """Set or clear a toggle's override; the text stays the one in force. Raises NotNow for an unknown toggle."""
         force, feature = self._applying.force, request.feature
-        known = settings_of(Features)
-        if feature not in known:
-            raise NotNow(f"there is no toggle {feature!r}; there are {', '.join(known)}")
         switches = switched(force.generation, request, self._run.clock.now_ms())
         if toggles(switches) == toggles(force.generation.switches):
             word = "on" if getattr(force.loaded.profile.features, feature) else "off"
@@ -207,7 +203,13 @@ class Returns:
 
 
 def switched(force: Generation, request: Request, now_ms: int) -> tuple[Switch, ...]:
-    """Return the overrides with what is asked for: set, whatever the profile says, until it is cleared."""
+    """Return the overrides with what is asked for: set, whatever the profile says, until it is cleared.
+
+    Raises NotNow for an unknown toggle.
+    """
+    known = settings_of(Features)
+    if request.feature not in known:
+        raise NotNow(f"there is no toggle {request.feature!r}; there are {', '.join(known)}")
     others = tuple(one for one in force.switches if one.feature != request.feature)
     if request.on is None:
         return others
