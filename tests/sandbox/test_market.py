@@ -17,6 +17,7 @@ from tests.sandbox.core_kit import INSTRUMENTS, T0, Floor
 from tests.sandbox.rest_kit import SETTINGS
 from tradebot.domain.errors import DataInvalid
 from tradebot.domain.events import QuoteSeen
+from tradebot.domain.market import Instrument
 from tradebot.sandbox.market import BookChanged, MarketEvent, PublicTrade, SymbolMarket
 from tradebot.sandbox.market_rules import SymbolRules, rules_of
 from tradebot.sandbox.server import Sandbox, Settings
@@ -172,3 +173,12 @@ def test_candles_of_longer_intervals_join_their_minutes() -> None:
     ]
     assert market.candles(300_000, fives[1].open_ms, 2**62, 1, floor.now) == [fives[1]]
     assert market.candles(300_000, 0, fives[0].open_ms, 10, floor.now) == [fives[0]]
+
+
+def test_a_lot_of_the_smallest_price_step_is_a_whole_number_of_the_exchanges_units() -> None:
+    dear = Instrument("DEAR/USDT", "DEAR", "USDT", Decimal("0.01"), Decimal("0.0000001"), Decimal("0.0000001"))
+    for rules in rules_of((dear, *INSTRUMENTS)):
+        one = rules.instrument
+        assert one.tick_size * one.amount_step % Decimal("0.00000001") == 0
+        assert one.min_amount >= one.amount_step
+    assert rules_of(INSTRUMENTS)[0].instrument.amount_step == INSTRUMENTS[0].amount_step

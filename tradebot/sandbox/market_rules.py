@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
+
 from tradebot.domain.market import Instrument
 from tradebot.domain.numbers import ZERO
 from tradebot.sandbox.orders import PREVENTIONS, OrderRequest
@@ -145,8 +147,19 @@ class SymbolRules:
 
 
 def rules_of(instruments: Iterable[Instrument]) -> list[SymbolRules]:
-    """Return the rules of symbols of which only the instrument is known."""
-    return [SymbolRules(_info(instrument)) for instrument in instruments]
+    """Return the rules of symbols of which only the instrument is known.
+
+    A lot step is coarse enough that every trade's value is a whole number of the exchange's units, eight places.
+    """
+    return [SymbolRules(_info(_in_units(instrument))) for instrument in instruments]
+
+
+def _in_units(instrument: Instrument) -> Instrument:
+    unit = Decimal(1).scaleb(-_PLACES)
+    if instrument.tick_size * instrument.amount_step % unit == ZERO:
+        return instrument
+    step = unit / instrument.tick_size
+    return msgspec.structs.replace(instrument, amount_step=step, min_amount=max(step, instrument.min_amount))
 
 
 def _number(values: Mapping[str, Any], name: str) -> Decimal:
