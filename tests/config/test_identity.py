@@ -1,4 +1,4 @@
-"""Is the home of a profile found whatever is wrong with it, and is it said when that is a guess?"""
+"""Is the home of a profile found whatever is wrong with it?"""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def found(text: str | bytes, environ: dict[str, str] | None = None) -> tuple[str, str, bool]:
-    """Return (instance, state_dir, certain) of a profile of this text."""
+def found(text: str | bytes, environ: dict[str, str] | None = None) -> tuple[str, str]:
+    """Return (instance, state_dir) of a profile of this text."""
     Path("p.toml").write_bytes(text.encode() if isinstance(text, str) else text)
     who = identity("p.toml", environ or {})
     assert who.path == "p.toml"
-    return who.instance, who.state_dir, who.certain
+    return who.instance, who.state_dir
 
 
 @pytest.mark.parametrize("name", ["base", "demo", "replay", "the-work"])
@@ -34,15 +34,15 @@ def test_a_sound_profile_is_who_it_says(name: str, root: Path, monkeypatch: pyte
     monkeypatch.chdir(root)
     loaded = load_profile(name, {})
     bot = loaded.profile.bot
-    assert identity(name, {}) == Identity(loaded.path, bot.state_dir, bot.instance, certain=True)
+    assert identity(name, {}) == Identity(loaded.path, bot.state_dir, bot.instance)
 
 
 @pytest.mark.parametrize(
     "fault",
     ["[drop]\nthreshold_bps = -1\n", "[drop]\ntreshold_bps = 1\n", "[drip]\nx = 1\n", "[exits]\ntake_profit_bps = 1\n"],
 )
-def test_a_fault_elsewhere_leaves_it_certain(fault: str) -> None:
-    assert found(f'{fault}[bot]\ninstance = "prod"\nstate_dir = "/var/x"\n') == ("prod", "/var/x", True)
+def test_a_fault_elsewhere_leaves_it(fault: str) -> None:
+    assert found(f'{fault}[bot]\ninstance = "prod"\nstate_dir = "/var/x"\n') == ("prod", "/var/x")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_fault_elsewhere_leaves_it_certain(fault: str) -> None:
     ],
 )
 def test_a_fault_in_the_bots_own_table_makes_it_a_guess(text: str) -> None:
-    assert found(text) == ("tradebot", "state", False)
+    assert found(text) == ("tradebot", "state")
 
 
 @pytest.mark.parametrize(
@@ -77,39 +77,39 @@ def test_a_fault_in_the_bots_own_table_makes_it_a_guess(text: str) -> None:
     ],
 )
 def test_a_file_that_is_broken_elsewhere_still_tells_it(broken: str) -> None:
-    assert found(broken.replace("{}", PROD)) == ("prod", "/var/lib/tradebot", False)
+    assert found(broken.replace("{}", PROD)) == ("prod", "/var/lib/tradebot")
 
 
 def test_a_file_of_another_encoding_still_tells_it() -> None:
-    assert found(b'# \xe4\n[bot]\ninstance = "prod"\n') == ("prod", "state", False)
+    assert found(b'# \xe4\n[bot]\ninstance = "prod"\n') == ("prod", "state")
 
 
 def test_text_that_only_looks_like_a_table_is_not_believed() -> None:
     text = '[drop]\nnote = """\n[bot]\ninstance = "no"\n"""\n[bot]\ninstance = "yes"\nstate_dir = = "x"\n'
-    assert found(text) == ("yes", "state", False)
+    assert found(text) == ("yes", "state")
 
 
 def test_what_a_broken_file_extends_counts_and_so_does_a_broken_file_below() -> None:
     Path("base.toml").write_text('[bot]\ninstance = "low"\nstate_dir = "/low"\n')
-    assert found('extends = "base.toml"\n[bot]\ninstance = "high"\n[drop\n') == ("high", "/low", False)
+    assert found('extends = "base.toml"\n[bot]\ninstance = "high"\n[drop\n') == ("high", "/low")
     Path("base.toml").write_text('[bot]\ninstance = "low"\n[drop\n')
-    assert found('extends = ["base.toml"]\n[drop]\n') == ("low", "state", False)
+    assert found('extends = ["base.toml"]\n[drop]\n') == ("low", "state")
 
 
 @pytest.mark.parametrize("text", ['extends = "gone.toml"\n', 'extends = "p.toml"\n', "extends = 3\n", "extends = [3"])
 def test_a_file_that_is_missing_below_makes_it_a_guess(text: str) -> None:
-    assert found(text) == ("tradebot", "state", False)
+    assert found(text) == ("tradebot", "state")
 
 
 def test_the_environment_wins_over_any_file() -> None:
     environ = {"TRADEBOT__BOT__INSTANCE": "env", "TRADEBOT__BOT__STATE_DIR": "/env"}
-    assert found(PROD, environ) == ("env", "/env", True)
-    assert found(f"{PROD}[drop", environ) == ("env", "/env", False)
-    assert found("bot = 3\n", environ) == ("env", "/env", True)
+    assert found(PROD, environ) == ("env", "/env")
+    assert found(f"{PROD}[drop", environ) == ("env", "/env")
+    assert found("bot = 3\n", environ) == ("env", "/env")
 
 
 def test_a_variable_that_means_nothing_makes_it_a_guess() -> None:
-    assert found(PROD, {"TRADEBOT__BOT__INSTANC": "other"}) == ("prod", "/var/lib/tradebot", False)
+    assert found(PROD, {"TRADEBOT__BOT__INSTANC": "other"}) == ("prod", "/var/lib/tradebot")
 
 
 def test_only_a_profile_that_is_not_there_is_refused() -> None:
@@ -126,13 +126,12 @@ def test_a_file_cut_in_the_middle_of_any_byte_is_never_refused_and_never_another
     folders = {"home", "state"} if name == "demo" else {"state", "/var/lib/tradebot"}
     said = False
     for length in range(len(whole) + 1):
-        instance, state_dir, _ = found(whole[:length])
+        instance, state_dir = found(whole[:length])
         assert instance in {"tradebot", name}
         assert state_dir in folders
         assert not (said and instance == "tradebot")  # what a whole line said is not lost by what follows
         said = said or instance == name
     assert said
-    assert found(whole)[2]
 
 
 @given(st.binary(max_size=200) | st.text('[]botinstace"=.{}\n#, \\', max_size=200).map(str.encode))
@@ -154,6 +153,6 @@ def test_no_depth_is_refused(left: str, right: str, depth: int) -> None:
 
 def test_a_place_that_cannot_be_looked_into_is_no_reason_to_fail() -> None:
     Path("p.toml").write_text('extends = "p.toml/gone.toml"\n')
-    assert identity("p.toml", {}).certain is False
+    assert identity("p.toml", {}).instance == "tradebot"
     with pytest.raises(ProfileInvalid, match="there is no such profile"):
         identity("p.toml/gone.toml", {})

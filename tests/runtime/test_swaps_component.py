@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.runtime.profiles import applied, profile, taken_back
+from tests.runtime.profiles import applied, profile
 from tradebot.config.profile import Profile
 from tradebot.ports import Component
 from tradebot.runtime.component import NullPart
@@ -92,49 +92,7 @@ def test_only_an_edit_of_its_keys_concerns_it() -> None:
     assert not swap.concerned(["engine.band", "features.watcher"])
 
 
-def test_two_that_need_the_same_port_take_turns(port: int) -> None:
-    async def main() -> None:
-        made: list[Door] = []
-        swap = ComponentSwap("control", KEYS, maker(port, made), Door(port, 1), exclusive=True)
-        await swap.start()
-        assert await asked(port) == "1"
-        staged = await applied(swap, OLD, NEW)
-        assert staged.effect.startswith("started anew")
-        assert await asked(port) == "2"
-        await swap.stop()
-        assert await asked(port) == ""
-
-    run(main)
-
-
-def test_the_old_one_has_its_port_again_when_the_edit_is_taken_back(port: int) -> None:
-    async def main() -> None:
-        made: list[Door] = []
-        swap = ComponentSwap("control", KEYS, maker(port, made), Door(port, 1), exclusive=True)
-        await swap.start()
-        await taken_back(swap, OLD, NEW)
-        assert await asked(port) == "1"
-        staged = await swap.stage(OLD, NEW)
-        await staged.discard()
-        assert await asked(port) == "1"
-        await swap.stop()
-
-    run(main)
-
-
-def test_the_old_one_has_its_port_again_when_the_new_one_does_not_start(port: int) -> None:
-    async def main() -> None:
-        swap = ComponentSwap("control", KEYS, maker(port, [], faulty=True), Door(port, 1), exclusive=True)
-        await swap.start()
-        with pytest.raises(CannotBuild, match="control: it does not open"):
-            await swap.stage(OLD, NEW)
-        assert await asked(port) == "1"
-        await swap.stop()
-
-    run(main)
-
-
-def test_one_that_shares_nothing_is_started_beside_the_old_one_and_stopped_if_it_cannot_be(port: int) -> None:
+def test_one_is_started_beside_the_old_one_and_stopped_if_it_cannot_be(port: int) -> None:
     async def main() -> None:
         made: list[Door] = []
         swap = ComponentSwap("control", KEYS, maker(port, made), Door(port, 1))
@@ -176,21 +134,5 @@ def test_an_old_one_that_does_not_end_is_named_within_its_deadline(port: int) ->
             await staged.retire()
         old.stubborn = False
         await old.stop()
-
-    run(main)
-
-
-def test_an_old_one_that_does_not_make_room_keeps_what_it_has(port: int) -> None:
-    async def main() -> None:
-        old = Door(port, 1)
-        hasty = profile(reload__drain_timeout_s=0.05)
-        swap = ComponentSwap("control", KEYS, maker(port, []), old, exclusive=True)
-        await swap.start()
-        old.stubborn = True
-        with pytest.raises(CannotBuild, match="the one that runs did not stop"):
-            await swap.stage(hasty, NEW)
-        assert await asked(port) == "1"
-        old.stubborn = False
-        await swap.stop()
 
     run(main)

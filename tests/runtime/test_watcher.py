@@ -167,8 +167,8 @@ def test_what_was_read_already_gives_no_hint(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with watched(file) as seen:
-            seen.watcher.seen(fingerprint_of([(path, text(1).encode())]))
             before = seen.watcher.looks
+            seen.watcher.follow([path], fingerprint_of([(path, text(1).encode())]))
             edit(1)
             await seen.until(lambda: seen.watcher.looks > before)
             assert seen.hints == 0
@@ -218,7 +218,7 @@ def test_what_changed_between_reading_and_starting_is_told(tmp_path: Path) -> No
 
     async def main() -> None:
         seen = Watched([file], sweep_s=3600)
-        seen.watcher.seen(fingerprint_of([(str(file), text(0).encode())]))
+        seen.watcher.follow([str(file)], fingerprint_of([(str(file), text(0).encode())]))
         edit(1)
         await seen.watcher.start()
         await seen.until(lambda: seen.hints == 1)
@@ -374,7 +374,6 @@ def test_a_watcher_that_is_off_does_nothing() -> None:
         off = NoWatcher()
         await off.start()
         off.follow(["x"], "")
-        off.seen("")
         off.retune(Reload())
         await off.stop()
         assert off.name == "watcher"

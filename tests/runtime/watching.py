@@ -29,7 +29,7 @@ class Watched:
         self.failures: list[tuple[str, BaseException]] = []
         self._news = asyncio.Event()
         self.watcher = Watcher(self.files, self._on_hint, Reload(sweep_s=sweep_s), self.log, self._on_failure)
-        self.watcher.seen(fingerprint(self.files))
+        self.watcher.follow(self.files, fingerprint(self.files))
 
     def _on_hint(self) -> None:
         self.hints += 1

@@ -42,7 +42,6 @@ def work(path: Path) -> None:
         history.judge(verdict(-number, "refused"))
         history.accept(digest(-number), number, "ada")
         history.judge(verdict(-number, "rejected"))
-        history.forgive(digest(-number))
         history.begin_restore(number, files(-number))
         report("restoring", number)
         history.end_restore()

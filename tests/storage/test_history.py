@@ -32,7 +32,7 @@ def test_a_new_history_is_private_and_knows_nothing(history: History) -> None:
     assert history.path.stat().st_mode & 0o777 == 0o600
     assert history.in_force() is None
     assert history.last_good() is None
-    assert history.pending() is None
+    assert history.verdicts(9) == ()
     assert history.restoring() is None
     assert (history.generations(9), history.unfinished(), history.verdicts(9), history.switches()) == ((), (), (), ())
 
@@ -93,7 +93,7 @@ def test_a_commit_sets_the_toggles_and_settles_the_verdict_with_it(history: Hist
     second = Switch("aging", on=True, who="bot", at_ms=6)
     history.commit(1, 9, switches=(second, HELD), settle=digest(1))
     assert history.switches() == (second, HELD)
-    assert history.pending() is None
+    assert history.verdicts(9) == ()
     apply(history, 2)
     assert history.switches() == (second, HELD), "a commit that says nothing of toggles leaves them"
     history.begin(generation(3))
@@ -110,7 +110,7 @@ def test_a_commit_that_cannot_be_leaves_everything(history: History) -> None:
         with pytest.raises(StorageFailed, match=f"generation {number} is {state}, so it cannot become applied"):
             history.commit(number, 9, switches=(HELD,), settle=digest(2))
     assert history.switches() == ()
-    assert history.pending() == verdict(2, "pending")
+    assert history.verdicts(9) == (verdict(2, "pending"),)
     assert [one.number for one in history.generations(9)] == [2, 1]
     with pytest.raises(StorageFailed, match="generation 2 is failed, so it cannot become good"):
         history.passed(2, 9)
@@ -183,7 +183,7 @@ def test_a_text_that_was_condemned_is_no_fallback_though_it_once_was_good(histor
     history.condemn(3, 50, "drawdown", "guard")
     assert number_of(history.last_good()) == 2
     assert history.last_good(excluding=digest(2)) is None
-    history.forgive(digest(1))
+    history.accept(digest(1), 60, "ada")
     assert number_of(history.last_good(excluding=digest(2))) == 1
 
 
@@ -198,17 +198,14 @@ def test_a_verdict_comes_back_exactly_and_a_newer_one_on_the_same_text_replaces_
     assert history.verdict("unheard of") is None
 
 
-def test_a_newer_pending_text_is_the_one_that_waits_and_the_verdict_on_the_older_one_stays(history: History) -> None:
+def test_a_newer_pending_text_is_told_first_and_the_verdict_on_the_older_one_stays(history: History) -> None:
     history.judge(verdict(1, "refused"))
     history.judge(verdict(2, "pending"))
     history.judge(verdict(3, "pending"))
-    assert history.pending() == verdict(3, "pending")
     assert history.verdicts(9) == (verdict(3, "pending"), verdict(2, "pending"), verdict(1, "refused"))
     assert history.verdicts(1) == (verdict(3, "pending"),)
     history.judge(verdict(3, "refused"))
-    assert history.pending() == verdict(2, "pending")
-    history.forgive(digest(2))
-    assert history.pending() is None
+    assert history.verdicts(1) == (verdict(3, "refused"),)
 
 
 def test_a_text_was_good_once_a_generation_of_it_passed_and_until_it_is_condemned(history: History) -> None:
@@ -220,7 +217,7 @@ def test_a_text_was_good_once_a_generation_of_it_passed_and_until_it_is_condemne
     assert [history.was_good(digest(number)) for number in (1, 2)] == [True, False]
     history.judge(verdict(1, "condemned"))
     assert not history.was_good(digest(1))
-    history.forgive(digest(1))
+    history.accept(digest(1), 60, "ada")
     assert history.was_good(digest(1)), "what is accepted again counts again"
 
 
@@ -230,7 +227,6 @@ def test_an_accepted_text_has_no_verdict_and_the_acceptance_stays_to_be_shown(hi
     assert history.verdict(digest(1)) is None
     assert history.entries(1) == (Entry(90, "accepted", 0, digest(1), "ada", "refused: refused it is"),)
     assert history.accept(digest(1), 91, "ada") is None
-    history.forgive("unheard of")
     assert len(history.entries(9)) == 2
 
 
@@ -285,7 +281,7 @@ def test_pruning_keeps_numbers_and_lines_and_the_texts_that_may_be_needed(histor
     assert kept(history) == [1, 2, 3, 4, 8]
     assert history.in_force() == structs.replace(generation(8, text=2), state="applied")
     assert history.last_good() == structs.replace(generation(2), state="good", good_ms=3002)
-    assert history.pending() == verdict(90, "pending")
+    assert verdict(90, "pending") in history.verdicts(100), "what waits keeps its text"
     pruned = structs.replace(generation(5), state="applied", files=(), effective="")
     assert history.generation(5) == pruned
     assert [one.digest for one in history.verdicts(9)] == [digest(93), digest(92), digest(90)]

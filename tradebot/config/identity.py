@@ -9,49 +9,39 @@ from typing import Any
 from msgspec import Struct
 from pydantic import ValidationError
 
-from tradebot.config.extends import Disk, Sources, resolve, walked
-from tradebot.config.faults import Fault
+from tradebot.config.extends import Disk, resolve, walked
 from tradebot.config.loader import with_variables
-from tradebot.config.profile import Profile
 from tradebot.config.reading import Read, read
 from tradebot.config.salvage import salvaged
 from tradebot.config.sections.bot import Bot
-from tradebot.config.wording import complaints
 
 
 class Identity(Struct, frozen=True):
     """Which bot a profile is of: the file as it was found, the folder of its homes, and its name there.
 
-    `certain` is whether it is what the profile says: no file is broken or missing, no variable is faulty, and nothing
-    that is wrong in the rest concerns `[bot]`. Where it is not, it is the best that can be made out.
+    Where files are broken or missing, or `[bot]` is faulty, it is the best that can be made out.
     """
 
     path: str
     state_dir: str
     instance: str
-    certain: bool
 
 
 def identity(name_or_path: str, environ: Mapping[str, str] = os.environ) -> Identity:
     """Return whose profile it is, though it may have any fault; raises `ProfileInvalid` only where it is not there."""
-    broken: list[Fault] = []
 
     def parse(path: str, source: bytes) -> Read:
         parsed = read(path, source)
-        if isinstance(parsed, Read):
-            return parsed
-        broken.append(parsed)
-        return salvaged(path, source)
+        return parsed if isinstance(parsed, Read) else salvaged(path, source)
 
     sources = walked(resolve(name_or_path), Disk(), parse)
-    tree, _, faults = with_variables(sources, environ)
+    tree, _, _ = with_variables(sources, environ)
     said = tree.get("bot")
     own = said if isinstance(said, dict) else {}
     return Identity(
         path=sources.path,
         state_dir=_sound("state_dir", own),
         instance=_sound("instance", own),
-        certain=not broken and not faults and _clear(sources, tree),
     )
 
 
@@ -65,15 +55,3 @@ def _sound(name: str, said: Mapping[str, Any]) -> str:
     except ValidationError:
         return default
     return value if value.isprintable() else default
-
-
-def _clear(sources: Sources, tree: dict[str, Any]) -> bool:
-    """Whether no fault of the files is about `[bot]`, nor may have meant it."""
-    if sources.faults:
-        return False
-    try:
-        profile = Profile.model_validate(tree)
-    except ValidationError as error:
-        found = complaints(error.errors(include_url=False))
-        return not any("bot" in (each.path[0], each.meant[0] if each.meant else None) for each in found)
-    return profile.bot.state_dir.isprintable()

@@ -21,13 +21,13 @@ from tradebot.runtime.beginning import open_history
 from tradebot.runtime.errorbook import CountedLog, ErrorBook
 from tradebot.runtime.failures import ComponentFailures, Tired
 from tradebot.runtime.swaps_metrics import MetricsPart
+from tradebot.runtime.swaps_sessions import prune
 from tradebot.storage.account import AccountStore
 from tradebot.storage.checkpoint import Checkpointer, read_checkpoint
 from tradebot.storage.files import set_aside, utc_stamp, write_atomic
 from tradebot.storage.history import History
 from tradebot.storage.home import Home
 from tradebot.storage.journal import SqliteJournal
-from tradebot.storage.retention import prune_sessions
 from tradebot.storage.session import Session
 from tradebot.telemetry.console import Console
 from tradebot.telemetry.library_logs import library_logs
@@ -36,7 +36,7 @@ from tradebot.telemetry.logs import LogPipeline
 from tradebot.telemetry.metrics import SwitchedMetrics
 from tradebot.telemetry.recorder import FactRecorder
 
-_SQLITE_TAILS = ("-wal", "-shm")
+_SQLITE_TAILS = ("-wal", "-shm", "-archive")
 
 
 class Telling(Struct):
@@ -125,7 +125,7 @@ def open_session(
     recorder = FactRecorder(pipeline, part.face)
     part.face.on_turn(recorder.gauge)
     telling.append(Telling(session, pipeline, log, errors, part.face, part, recorder, failures, tired))
-    _tidy(loaded, session, sessions, log)
+    _tidy(loaded, session, log)
     return telling[0]
 
 
@@ -133,18 +133,13 @@ def _replace(path: Path, data: bytes) -> None:
     write_atomic(path, data, durable=False)
 
 
-def _tidy(loaded: Loaded, session: Session, sessions: Path, log: Log) -> None:
+def _tidy(loaded: Loaded, session: Session, log: Log) -> None:
     """Keep the profile's files with the session and remove old sessions."""
-    settings = loaded.profile.sessions
     try:
         session.keep_profiles([Path(file.path) for file in loaded.files])
     except StorageFailed as error:
         raise CannotStart(str(error)) from error
-    pruned = prune_sessions(sessions, keep=settings.keep, max_disk_mb=settings.max_disk_mb, current=session.folder)
-    if pruned.removed or pruned.failed:
-        level: Any = "WARNING" if pruned.failed else "INFO"
-        text = f"{len(pruned.removed)} old sessions removed, {len(pruned.failed)} could not be"
-        log.emit("system", level, "SESSIONS_PRUNED", text, removed=pruned.removed, failed=pruned.failed)
+    prune(session.folder, loaded.profile.sessions, log)
 
 
 def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitStack, *, fresh: bool) -> Opened:
@@ -152,10 +147,10 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
 
     Raises CannotStart, StorageFailed.
     """
-    state, limits = profile.state, profile.shutdown
+    settings, limits = profile.journal, profile.shutdown
     home = Home.open(Path(profile.bot.state_dir), profile.bot.instance)
     stack.callback(home.close)
-    history = open_history(home.profiles, state.journal_retry_s, clock.now_ms(), telling.log)
+    history = open_history(home.profiles, settings.retry_s, clock.now_ms(), telling.log)
     stack.callback(history.close)
     paper = profile.venue.kind == "paper"
     if fresh and not paper:
@@ -169,7 +164,11 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
                 text = f"--fresh: {path.name} is set aside as {aside.name}"
                 telling.log.emit("events", "WARNING", "STATE_SET_ASIDE", text, path=str(path), aside=str(aside))
     journal = SqliteJournal.open(
-        home.journal, batch_ms=state.journal_batch_ms, wal_mb=state.journal_wal_mb, retry_s=state.journal_retry_s
+        home.journal,
+        batch_ms=settings.batch_ms,
+        wal_mb=settings.wal_mb,
+        retry_s=settings.retry_s,
+        durability=settings.durability,
     )
     stack.callback(journal.close, limits.callback_timeout_s)
     checkpointer = Checkpointer(home.checkpoint, [telling.session.state / "engine_transient.json"], telling.log)
@@ -189,8 +188,8 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
 def _paper_account(
     profile: Profile, home: Home, journal: SqliteJournal, stack: ExitStack
 ) -> tuple[AccountStore, AccountImage | None]:
-    kept, busy_s = profile.venue.paper.keep_orders, profile.state.journal_retry_s
-    account = AccountStore(home.account, orders_kept=kept, busy_s=busy_s)
+    kept, busy_s = profile.venue.paper.keep_orders, profile.journal.retry_s
+    account = AccountStore(home.account, orders_kept=kept, busy_s=busy_s, durability=profile.journal.durability)
     stack.callback(account.close)
     image = account.load()
     if image is None and journal.last_seq:

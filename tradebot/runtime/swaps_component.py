@@ -18,23 +18,14 @@ Make = Callable[[Profile], Component]
 
 
 class ComponentSwap:
-    """A component that is built anew for an edit of one of the keys that begin with `keys`.
+    """A component that is built anew, and started beside the old one, for an edit of a key that begins with `keys`."""
 
-    The new one is started beside the old one. With `exclusive` both need the same thing (a socket, a port): then the
-    old one is stopped before the new one is started, and started again where the edit does not come to stand. That
-    costs the time between: from the stop on nobody is served until the new one is up, or the old one is back; and
-    if the old one cannot be started again, `discard` (or `stage`) says so and the part is off.
-    """
-
-    def __init__(
-        self, name: str, keys: tuple[str, ...], make: Make, current: Component, *, exclusive: bool = False
-    ) -> None:
+    def __init__(self, name: str, keys: tuple[str, ...], make: Make, current: Component) -> None:
         self.name = name
         self.current = current
         """The component in force."""
         self._keys = keys
         self._make = make
-        self._exclusive = exclusive
 
     async def start(self) -> None:
         """Start the component in force."""
@@ -49,49 +40,18 @@ class ComponentSwap:
         return any(key.startswith(self._keys) for key in keys)
 
     async def stage(self, old: Profile, new: Profile) -> Staged:
-        """Make and start what `new` asks for. Raises CannotBuild; the old component then runs on, or again."""
+        """Make and start what `new` asks for. Raises CannotBuild; the old component runs on."""
         before, begun = self.current, time.monotonic()
         made: Component | None = None
-        if self._exclusive:
-            await self._stop_old(before, old.reload.drain_timeout_s)
         try:
             made = self._make(new)
             await made.start()
         except BaseException as error:
-            left = await self._take_back(before, made, old.reload.drain_timeout_s)
+            left = "" if made is None else await _ended(made, old.reload.drain_timeout_s)
             if not isinstance(error, Exception):
                 raise
             raise CannotBuild(f"{self.name}: {error}{left}") from error
-        return StagedComponent(self, before, made, old, new, effect(made, time.monotonic() - begun, self._exclusive))
-
-    async def _take_back(self, before: Component, made: Component | None, limit_s: float) -> str:
-        """End what was begun and have the old component run; return what of that failed, in words."""
-        left = ""
-        if made is not None:
-            try:
-                await stop_within(made, limit_s)
-            except Exception as error:  # noqa: BLE001 - whatever a half-started part says: told with why it failed
-                left = f"; what was begun did not end: {error}"
-        if self._exclusive:
-            try:
-                await before.start()
-            except Exception as error:  # noqa: BLE001 - as above
-                left += f"; the old one could not be started again: {error}"
-        return left
-
-    async def _stop_old(self, before: Component, limit_s: float) -> None:
-        try:
-            await stop_within(before, limit_s)
-        except BaseException as error:
-            left = await self._take_back(before, None, limit_s)
-            if not isinstance(error, Exception):
-                raise
-            raise CannotBuild(f"{self.name}: the one that runs did not stop: {error}{left}") from error
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether the old one is stopped before the new one is started."""
-        return self._exclusive
+        return StagedComponent(self, before, made, old, new, effect(made, time.monotonic() - begun))
 
 
 class StagedComponent:
@@ -118,20 +78,24 @@ class StagedComponent:
 
     async def retire(self) -> None:
         """Stop the old component. Raises TimeoutError beyond `reload.drain_timeout_s`, or what stopping raises."""
-        if not self._swap.exclusive:
-            await stop_within(self._before, self._new.reload.drain_timeout_s)
+        await stop_within(self._before, self._new.reload.drain_timeout_s)
 
     async def discard(self) -> None:
-        """Stop the new component, and start the old one again where it had to make room. Raises what either raises."""
-        try:
-            await stop_within(self._made, self._old.reload.drain_timeout_s)
-        finally:
-            if self._swap.exclusive:
-                await self._before.start()
+        """Stop the new component. Raises TimeoutError beyond `reload.drain_timeout_s`, or what stopping raises."""
+        await stop_within(self._made, self._old.reload.drain_timeout_s)
 
 
-def effect(made: Component, took_s: float, exclusive: bool = False) -> str:
+async def _ended(begun: Component, limit_s: float) -> str:
+    """End what was begun; return what of that failed, in words."""
+    try:
+        await stop_within(begun, limit_s)
+    except Exception as error:  # noqa: BLE001 - whatever a half-started part says: told with why it failed
+        return f"; what was begun did not end: {error}"
+    return ""
+
+
+def effect(made: Component, took_s: float) -> str:
     """Return in a few words what became of a component."""
     if isinstance(made, NullPart):
         return f"switched off ({made.why})" if made.why != "off" else "switched off"
-    return f"{'started anew' if exclusive else 'started'}, {took_s:.2f} s"
+    return f"started, {took_s:.2f} s"

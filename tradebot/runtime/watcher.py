@@ -102,11 +102,6 @@ class Watcher:
             self._following = Following(tuple(files), known)
         self._again.set()
 
-    def seen(self, known: str) -> None:
-        """Give no hint for the files as they are in this fingerprint: they were just read."""
-        with self._lock:
-            self._following = Following(self._following.files, known)
-
     def retune(self, settings: Reload) -> None:
         """Sweep as often as `settings` say from here on; a wait under way is ended."""
         self._sweep_s = settings.sweep_s
@@ -208,9 +203,6 @@ class NoWatcher(NullPart):
 
     def follow(self, files: Sequence[str], known: str = "") -> None:
         """Watch nothing."""
-
-    def seen(self, known: str) -> None:
-        """Keep nothing in mind."""
 
     def retune(self, settings: Reload) -> None:
         """Sweep never."""

@@ -194,21 +194,11 @@ class History:
         with self._reading():
             return self._verdict("WHERE digest = ?", digest)
 
-    def pending(self) -> Verdict | None:
-        """Return the text that was last found to wait for a confirmation."""
-        with self._reading():
-            return self._verdict("WHERE kind = 'pending' ORDER BY n DESC LIMIT 1")
-
     def verdicts(self, limit: int) -> tuple[Verdict, ...]:
         """Return the latest verdicts, newest first."""
         with self._reading() as database:
             found = database.execute(rows.SELECT_VERDICT + "ORDER BY n DESC LIMIT ?", (limit,)).fetchall()
             return tuple(rows.verdict_of(database, row) for row in found)
-
-    def forgive(self, digest: str) -> None:
-        """Forget the verdict on the text with that digest; harmless where there is none."""
-        with self._writing() as database:
-            database.execute("DELETE FROM verdicts WHERE digest = ?", (digest,))
 
     def accept(self, digest: str, at_ms: int, who: str) -> Verdict | None:
         """Let the text with that digest run at the next start: return the verdict that is void by it, None for none."""
