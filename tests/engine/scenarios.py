@@ -290,6 +290,19 @@ ELSEWHERE = frozenset(
 """Settings in the engine's tables that other parts own."""
 
 OTHER_TABLES = frozenset(
-    {"feed", "venue", "exchange", "start", "reload", "control", "state", "shutdown", "sessions", "logging", "metrics"}
+    {
+        "feed",
+        "venue",
+        "exchange",
+        "start",
+        "reload",
+        "control",
+        "state",
+        "journal",
+        "shutdown",
+        "sessions",
+        "logging",
+        "metrics",
+    }
 )
 """Tables of which the engine reads nothing."""

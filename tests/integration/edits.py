@@ -103,7 +103,7 @@ _RESTART = (
     ("engine.queue_limit", "{n}"),
     ("engine.band", "false"),
     ("venue.paper.initial_quote", "{n}"),
-    ("state.journal_batch_ms", "9"),
+    ("journal.batch_ms", "9"),
     ("logging.validate_timeout_s", "9"),
     ("market.quote", '"EUR"'),
 )

@@ -30,7 +30,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     database.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
     database.commit()
     database.close()
-    with pytest.raises(StorageFailed, match=r"journal\.sqlite: journal of schema 99, this version reads schema 1"):
+    with pytest.raises(StorageFailed, match=r"journal\.sqlite: journal of schema 99, this version reads schema 2"):
         open_journal(path)
 
 

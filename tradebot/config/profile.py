@@ -14,6 +14,7 @@ from tradebot.config.sections.exits import Exits
 from tradebot.config.sections.features import Features
 from tradebot.config.sections.feed import Feed
 from tradebot.config.sections.intents import Intents
+from tradebot.config.sections.journal import Journal
 from tradebot.config.sections.logging import Logging
 from tradebot.config.sections.market import Market
 from tradebot.config.sections.metrics import Metrics
@@ -43,6 +44,7 @@ class Profile(Table):
     reload: Reload = setting(Reload)
     control: Control = setting(Control)
     state: State = setting(State)
+    journal: Journal = setting(Journal)
     shutdown: Shutdown = setting(Shutdown)
     sessions: Sessions = setting(Sessions)
     logging: Logging = setting(Logging)

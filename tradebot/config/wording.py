@@ -76,6 +76,13 @@ def _secrets_inside(path: Path, value: Any) -> Iterator[Complaint]:
             yield from _secrets_inside(here, inner)
 
 
+MOVED: dict[str, Path] = {
+    "state.journal_batch_ms": ("journal", "batch_ms"),
+    "state.journal_wal_mb": ("journal", "wal_mb"),
+    "state.journal_retry_s": ("journal", "retry_s"),
+}
+"""Settings that stand elsewhere than they did, by their dotted key of then."""
+
 _SECRET = f"looks like a secret: {BELONGS}"
 
 
@@ -84,6 +91,9 @@ def _unknown(path: Path, *, hint: bool) -> Complaint:
     *parent, key = path
     if secret(str(key)):
         return Complaint(path, _SECRET)
+    moved = MOVED.get(dotted(path))
+    if moved is not None:
+        return Complaint(path, f"moved: it is `{dotted(moved)}` now", moved)
     if not hint:
         return Complaint(path, "unknown key")
     table = table_at(tuple(parent))

@@ -12,6 +12,7 @@ from tradebot.domain.errors import StorageFailed
 from tradebot.domain.events import FillReported
 from tradebot.domain.orders import Balance
 from tradebot.storage.files import set_aside
+from tradebot.storage.journal_file import SYNCHRONOUS, Durability
 
 SCHEMA = 1
 """Version of the account's tables."""
@@ -39,10 +40,11 @@ _fill = msgspec.json.Decoder(FillReported)
 class AccountStore:
     """A SQLite file that holds one paper account: every order and fill it ever had, and its balances.
 
-    Each `save` is one transaction: what it names survives the end of the process at any instruction.
+    Each `save` is one transaction: what it names survives the end of the process at any instruction, and with the
+    durability "power" a loss of power too, as the journal's facts about it do.
     """
 
-    def __init__(self, path: Path, *, orders_kept: int, busy_s: float) -> None:
+    def __init__(self, path: Path, *, orders_kept: int, busy_s: float, durability: Durability = "process") -> None:
         """Open or make the store at `path`. `orders_kept` bounds the finished orders that `load` returns.
 
         `busy_s` is the longest wait for another process's lock.
@@ -50,7 +52,7 @@ class AccountStore:
         """
         self.path = path
         self._orders_kept = orders_kept
-        self._database = _connect(path, busy_s)
+        self._database = _connect(path, busy_s, durability)
 
     def load(self) -> AccountImage | None:
         """Return the account, None where nothing was ever saved.
@@ -139,7 +141,7 @@ class AccountStore:
         self._database.close()
 
 
-def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
+def _connect(path: Path, busy_s: float, durability: Durability) -> sqlite3.Connection:
     try:
         path.touch(mode=0o600, exist_ok=True)
         database = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
@@ -147,7 +149,7 @@ def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
         raise StorageFailed(f"{path}: the paper account cannot be opened ({error})") from error
     try:
         database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=NORMAL")
+        database.execute(f"PRAGMA synchronous={SYNCHRONOUS[durability]}")
         if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             database.execute("BEGIN IMMEDIATE")
             for statement in _TABLES:

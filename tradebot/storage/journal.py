@@ -12,13 +12,13 @@ from threading import Condition, Event, Lock, Thread
 from typing import TypeVar
 
 from tradebot.domain.errors import StorageFailed
-from tradebot.domain.facts import Fact, encode
+from tradebot.domain.facts import Fact, OrderPlanned
 from tradebot.storage import journal_file
+from tradebot.storage.journal_file import SYNCHRONOUS, Durability
+from tradebot.storage.journal_rows import Row, row_of
 
 _Item = tuple[int, int, Sequence[Fact]]
 """Seq of the first fact, time in ms, the facts; no facts wake the writer."""
-
-_Row = tuple[int, int, str, bytes]
 
 _T = TypeVar("_T")
 
@@ -29,9 +29,11 @@ _PAGE_BYTES = 4096
 class SqliteJournal:
     """The journal in a SQLite file: `append` hands over to one writer thread, which commits in groups.
 
-    What `durable_seq` names survives the end of the process at any instruction. After a failed write nothing more
-    becomes durable, in order, until the same rows could be written: `failed` tells why meanwhile. `lost` says that
-    the file is not in its place any more: what is written to it would be there for nobody, so it is not durable.
+    What `durable_seq` names survives the end of the process at any instruction, with the durability "power" a loss of
+    power too. Facts wait for others at most a batch's time, one that plans an order not at all.
+    After a failed write nothing more becomes durable, in order, until the same rows could be written: `failed` tells
+    why meanwhile. `lost` says that the file is not in its place any more: what is written to it would be there for
+    nobody, so it is not durable.
     """
 
     def __init__(self, path: Path, database: sqlite3.Connection, *, batch_ms: int, wal_mb: int, retry_s: float) -> None:
@@ -58,12 +60,14 @@ class SqliteJournal:
         self._writer = Thread(target=self._run, name="journal-writer", daemon=True)
 
     @classmethod
-    def open(cls, path: Path, *, batch_ms: int, wal_mb: int, retry_s: float) -> SqliteJournal:
-        """Open or make the journal at `path` and start its writer; the numbers are the profile's `state` settings.
+    def open(
+        cls, path: Path, *, batch_ms: int, wal_mb: int, retry_s: float, durability: Durability = "power"
+    ) -> SqliteJournal:
+        """Open or make the journal at `path` and start its writer; the rest is as the profile's table `journal` says.
 
         Raises StorageFailed naming the file when it is no journal, damaged, or from a newer version.
         """
-        database = journal_file.connect(path, busy_s=retry_s)
+        database = journal_file.connect(path, busy_s=retry_s, synchronous=SYNCHRONOUS[durability])
         try:
             journal = cls(path, database, batch_ms=batch_ms, wal_mb=wal_mb, retry_s=retry_s)
         except sqlite3.Error as error:
@@ -87,7 +91,12 @@ class SqliteJournal:
             first = self._last + 1
             self._last += len(facts)
             self._items.put((first, now_ms, facts))
-            return self._last
+            last = self._last
+        for fact in facts:
+            if type(fact) is OrderPlanned:  # the order waits for its plan to be durable
+                self._hurry.set()
+                break
+        return last
 
     @property
     def last_seq(self) -> int:
@@ -169,7 +178,7 @@ class SqliteJournal:
     # -- the writer's side --------------------------------------------------------------------------
 
     def _run(self) -> None:
-        rows: list[_Row] = []
+        rows: list[Row] = []
         items: deque[_Item] = deque()
         while True:
             closing = self._closing.is_set()
@@ -206,7 +215,7 @@ class SqliteJournal:
         except Empty:
             return
 
-    def _commit(self, rows: list[_Row]) -> None:
+    def _commit(self, rows: list[Row]) -> None:
         with self._database_lock:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
@@ -264,6 +273,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _rows(item: _Item) -> list[_Row]:
+def _rows(item: _Item) -> list[Row]:
     first, at_ms, facts = item
-    return [(first + index, at_ms, type(fact).__name__, encode(fact)) for index, fact in enumerate(facts)]
+    return [row_of(first + index, at_ms, fact) for index, fact in enumerate(facts)]

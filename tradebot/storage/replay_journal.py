@@ -14,10 +14,12 @@ from pathlib import Path
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.facts import Fact, encode
 from tradebot.storage import journal_file
+from tradebot.storage.journal_rows import check_sum
 
 _GROUP = 4096  # facts encoded and written together: a matter of memory, not of outcome
 _ROWS = 64  # rows one statement inserts: a third cheaper than row by row
-_INSERT_ROWS = journal_file.INSERT + ", (?, ?, ?, ?)" * (_ROWS - 1)
+_WIDTH = journal_file.WIDTH
+_INSERT_ROWS = journal_file.INSERT + ", (?, ?, ?, ?, ?)" * (_ROWS - 1)
 
 
 class MemoryJournal:
@@ -122,15 +124,17 @@ class ReplayJournal:
         seq = self._last - len(waiting)
         for (at_ms, fact), body in zip(waiting, bodies, strict=True):
             seq += 1
-            values += (seq, at_ms, type(fact).__name__, body)
+            kind = type(fact).__name__
+            values += (seq, at_ms, kind, body, check_sum(seq, at_ms, kind, body))
         bodies.append(b"")
         self._hash.update(b"\n".join(bodies))
-        wide = 4 * _ROWS
+        wide = _WIDTH * _ROWS
         rest = len(values) - len(values) % wide
         try:
             self._database.execute("BEGIN")
             self._database.executemany(_INSERT_ROWS, (values[at : at + wide] for at in range(0, rest, wide)))
-            self._database.executemany(journal_file.INSERT, (values[at : at + 4] for at in range(rest, len(values), 4)))
+            single = (values[at : at + _WIDTH] for at in range(rest, len(values), _WIDTH))
+            self._database.executemany(journal_file.INSERT, single)
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
             raise StorageFailed(f"{self.path}: the replay's journal cannot be written ({error})") from error

@@ -17,12 +17,3 @@ class State(Table):
 
     slice_ms: Real = setting(0.5, gt=0, le=1000)
     """How long price windows are copied between two cycles, one symbol's at least."""
-
-    journal_batch_ms: int = setting(2, reload="restart", ge=0, le=1000)
-    """Longest time the journal's writer gathers facts into one commit."""
-
-    journal_wal_mb: int = setting(4, reload="restart", ge=1, le=10_000)
-    """Written since the journal's file was last brought up to date, before the writer does so again."""
-
-    journal_retry_s: Seconds = setting(0.5, reload="restart", ge=0.01, le=60)
-    """Wait before a failed write of the journal is tried again; nothing is sent meanwhile."""
