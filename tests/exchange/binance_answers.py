@@ -25,6 +25,13 @@ def exchange_info(*symbols: str) -> dict[str, Any]:
     }
 
 
+def api_restrictions(**flags: bool) -> dict[str, Any]:
+    """Return what a key may do: trade spot from its own address, unless `flags` say otherwise."""
+    off = ("enableWithdrawals", "enableInternalTransfer", "permitsUniversalTransfer", "enableMargin", "enableFutures")
+    on = ("ipRestrict", "enableReading", "enableSpotAndMarginTrading")
+    return {"createTime": now_ms(), **dict.fromkeys(off, False), **dict.fromkeys(on, True), **flags}
+
+
 def _symbol(base: str, quote: str) -> dict[str, Any]:
     return {
         "symbol": base + quote,

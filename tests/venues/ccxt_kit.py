@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from aiohttp import WSMsgType, web
 
-from tests.exchange.binance_answers import account, exchange_info
+from tests.exchange.binance_answers import account, api_restrictions, exchange_info
 from tests.exchange.little_exchange import Asked, LittleExchange, little_exchange, says
 from tests.runtime.telling import Told
 from tradebot.domain.commands import PlaceOrder
@@ -60,6 +60,7 @@ class Bench:
         self._news = asyncio.Event()
         server.on("GET", "/exchangeInfo", says(exchange_info("BTC/USDT", "ETH/USDT")))
         server.on("GET", "/account", says(account(USDT="1000.00000000")))
+        server.on("GET", "/apiRestrictions", says(api_restrictions()))
         server.on("GET", "/openOrders", says([]))
         server.on("GET", "/myTrades", says([]))
         server.on("GET", "/allOrders", says([]))

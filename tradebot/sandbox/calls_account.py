@@ -152,17 +152,7 @@ class AccountCalls:
 
     def _restrictions(self, asked: Asked) -> Any:
         asked.params.finish()
-        off = (
-            *("enableWithdrawals", "enableInternalTransfer", "enableMargin", "enableFutures"),
-            *("permitsUniversalTransfer", "enableVanillaOptions", "enableFixApiTrade", "enableFixReadOnly"),
-            "enablePortfolioMarginTrading",
-        )
-        return {
-            "ipRestrict": False,
-            "createTime": 0,
-            "enableReading": True,
-            "enableSpotAndMarginTrading": self._keys.named(asked.account).may_trade,
-        } | dict.fromkeys(off, False)
+        return {"createTime": 0} | self._keys.flags(asked.account)
 
     def _no_pairs(self, asked: Asked) -> Any:
         asked.params.finish()

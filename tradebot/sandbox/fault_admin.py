@@ -8,6 +8,7 @@
     POST   /sandbox/freeze             {"for_ms": 5000, "how": "silent" or "stopped"}; DELETE lets it go on
     POST   /sandbox/ban                {"retry_after_s": 120}; DELETE lifts it
     POST   /sandbox/sockets            {"action": "disconnect", "half_open" or "terminate", "room": "market" or "user"}
+    POST   /sandbox/key                {"key": "test-key", "flags": {"enableWithdrawals": true}}, see apiRestrictions
     POST   /sandbox/shutdown-notice    tells every socket `serverShutdown`
 
 A body that cannot be used is answered 400 with {"error": words}.
@@ -26,7 +27,9 @@ from msgspec import Struct
 from tradebot.config.faults_file import faults_in
 from tradebot.sandbox.fault_state import BAN_S, FREEZE_MS, LONGEST_BAN_S, Controls
 from tradebot.sandbox.faults import Faults
+from tradebot.sandbox.signing import Keyring
 from tradebot.sandbox.sockets import Room
+from tradebot.sandbox.wire_errors import ApiError
 
 LONGEST_FREEZE_MS = 86_400_000
 
@@ -55,12 +58,18 @@ class _SocketsAsked(Struct, forbid_unknown_fields=True):
     room: Room | None = None
 
 
+class _Key(Struct, forbid_unknown_fields=True):
+    key: str
+    flags: dict[str, bool]
+
+
 class Admin:
     """The control paths."""
 
-    def __init__(self, faults: Faults, controls: Controls) -> None:
+    def __init__(self, faults: Faults, controls: Controls, keys: Keyring) -> None:
         self._faults = faults
         self._controls = controls
+        self._keys = keys
 
     def routes(self) -> list[web.RouteDef]:
         """Return where they are reached."""
@@ -78,6 +87,7 @@ class Admin:
             ("DELETE", "/ban", self._lift),
             ("POST", "/sockets", self._sockets),
             ("POST", "/shutdown-notice", self._shutdown),
+            ("POST", "/key", self._key),
         ]
         return [web.route(method, f"/sandbox{path}", _answering(act)) for method, path, act in table]
 
@@ -155,6 +165,14 @@ class Admin:
             return {"ended": self._controls.terminate()}
         act = self._controls.disconnect if asked.action == "disconnect" else self._controls.half_open
         return {"sockets": act(asked.room)}
+
+    async def _key(self, request: web.Request) -> object:
+        asked = await _body(request, _Key)
+        try:
+            self._keys.permit(asked.key, asked.flags)
+        except ApiError as error:
+            raise ValueError("no key is called so") from error
+        return self._keys.flags(asked.key)
 
     async def _shutdown(self, _: web.Request) -> object:
         return {"sockets": self._controls.announce_shutdown()}

@@ -40,7 +40,7 @@ class Service:
         self._rest = RestFaults(self.faults, self.controls, spoiler, self.audiences)
         self._streams = Streams(self.board, self.sockets, self.faults, self.controls)
         self._ws_api = WsApi(calls, self.sockets, self.faults, self.controls, spoiler, self.audiences)
-        self._admin = Admin(self.faults, self.controls)
+        self._admin = Admin(self.faults, self.controls, calls.keys)
         clock.skew_ms = file.skew_ms
         for symbol in file.market.halted:
             _known(self.controls.trade(symbol, "halt"), symbol)

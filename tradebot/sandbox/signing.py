@@ -49,11 +49,38 @@ class Signed(Struct, frozen=True):
         return "Signed(…)"
 
 
+FLAGS: Final = (
+    *("ipRestrict", "enableReading", "enableWithdrawals", "enableInternalTransfer", "enableMargin", "enableFutures"),
+    *("permitsUniversalTransfer", "enableVanillaOptions", "enableFixApiTrade", "enableFixReadOnly"),
+    *("enableSpotAndMarginTrading", "enablePortfolioMarginTrading"),
+)
+"""What Binance tells of a key, in its wallet API's "Get API Key Permission"."""
+
+_ON_AT_FIRST: Final = frozenset({"enableReading", "enableSpotAndMarginTrading"})
+
+
 class Keyring:
     """The keys that the exchange knows."""
 
     def __init__(self, credentials: Iterable[Credentials]) -> None:
         self._credentials = {each.key: each for each in credentials}
+        self._flags = {
+            key: {flag: flag in _ON_AT_FIRST for flag in FLAGS} | {"enableSpotAndMarginTrading": each.may_trade}
+            for key, each in self._credentials.items()
+        }
+
+    def flags(self, key: str) -> dict[str, bool]:
+        """Return what a key is told to be allowed. Raises ApiError where it is not known."""
+        return dict(self._flags[self.named(key).key])
+
+    def permit(self, key: str, flags: Mapping[str, bool]) -> None:
+        """Change what a key is allowed: of it only trading has an effect. Raises ApiError, ValueError for no flag."""
+        known = self.named(key)
+        if strange := sorted(set(flags) - set(FLAGS)):
+            raise ValueError(f"no flag is called {strange[0]}; there are {', '.join(FLAGS)}")
+        self._flags[key].update(flags)
+        may_trade = self._flags[key]["enableSpotAndMarginTrading"]
+        self._credentials[key] = Credentials(known.key, known.secret, may_trade)
 
     def named(self, key: str | None) -> Credentials:
         """Return what a key may do. Raises ApiError where it is none, or not known."""

@@ -28,6 +28,7 @@ from tradebot.exchange.hooks import Taps
 from tradebot.exchange.instruments import instruments_of
 from tradebot.exchange.outcomes import Refused
 from tradebot.exchange.parsing import SeenOrder, Unreadable
+from tradebot.exchange.permissions import check_key
 from tradebot.exchange.requests import Requests
 from tradebot.ports import Clock, Due, Log
 from tradebot.venues.ccxt_lanes import Lanes
@@ -165,6 +166,7 @@ class CcxtSpot:
             self.offset.apply_to(exchange)
         requests = Requests(trading, self._credentials, can), Requests(polling, self._credentials, can)
         await self._check_key(requests[1])
+        await check_key(polling, self._credentials, allow_withdrawals=settings.allow_withdrawals, log=self._log)
         lookups = Lookups(self.orders, self.offset, settings, self._clock)
         answering = Answering(
             *requests, self.orders, lookups, self.offset, self._clock, self._deliver, self._instruments

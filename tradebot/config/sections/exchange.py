@@ -18,6 +18,9 @@ class Exchange(Table):
     )
     """Speak to this address instead of the exchange's own (a sandbox); nothing then reaches any other."""
 
+    allow_withdrawals: bool = setting(False, reload="restart", looser="true")
+    """Trade though the key can withdraw or transfer; off, a start with such a key is refused."""
+
     recv_window_ms: int = setting(5_000, reload="restart", ge=100, le=60_000)
     """Age from which the exchange refuses a request: it bounds how late a lost order can still become one."""
 
