@@ -19,6 +19,7 @@ import pytest
 from tests.integration.processes import PATIENCE_S, ROOT, Bot, session, write_profile
 from tradebot.domain import facts as f
 from tradebot.sandbox.signing import signed_query
+from tradebot.storage.history import History
 from tradebot.storage.journal_file import read_facts
 
 KEYS = {"TRADEBOT_API_KEY": "test-key", "TRADEBOT_API_SECRET": "test-secret"}
@@ -165,6 +166,11 @@ def test_without_a_key_nothing_is_sent_and_the_variable_is_named(tmp_path: Path,
     with Bot(tmp_path, env=dict.fromkeys(KEYS, "")) as bot:
         assert bot.end() == 2
         assert "set TRADEBOT_API_KEY, or TRADEBOT_API_KEY_FILE" in bot.text
+    history = History.read_only(tmp_path / "state" / "away" / "profiles.sqlite")
+    assert history is not None
+    assert history.generations(9) == (), "no generation is begun"
+    history.close()
+    assert session(tmp_path)["exit_code"] == 2
 
 
 def test_a_key_never_stands_in_a_log_a_store_or_on_the_screen(tmp_path: Path, bot: Bot) -> None:

@@ -156,11 +156,15 @@ def _wire(
     feed, instruments, engine, restored = _restored(profile, opened, telling, clock, makers)
     if choice.faults and not holds_anything(engine):
         raise ProfileInvalid(choice.faults)
-    generation = begin(choice, opened.history, engine.state.generation, clock.now_ms(), telling.log)
-    signals.check()
+    shell: LiveShell
+
+    def answered(event: Event) -> None:
+        shell.deliver(event)
+
     priced = listed(profile.venue.paper, feed.instruments())
-    relay = _Answers()
-    venue, venue_part = _venue(profile, priced, opened, telling, clock, coordinator, makers, relay)
+    venue, venue_part = _venue(profile, priced, opened, telling, clock, coordinator, makers, answered)
+    signals.check()
+    generation = begin(choice, opened.history, engine.state.generation, clock.now_ms(), telling.log)
     name = _run_name(clock.now_ms())
     unsealed = opened.journal.open_run(name, clock.now_ms())
     if unsealed is not None:
@@ -170,7 +174,6 @@ def _wire(
     telling.log.emit("events", "INFO", "STATE_RESTORED", restored)
     book = StatusBook(telling.recorder, telling.errors)
     dispatch, shell = _shell(profile, engine, venue, book, opened, telling, clock)
-    relay.to = shell.deliver
     checkpoints = _checkpoints(profile, engine, opened, telling, clock)
     signals.check()
     return Run(
@@ -206,17 +209,6 @@ def _restored(
         also |= missing  # the journal knows of orders that have not reached the account
 
 
-class _Answers:
-    """Hands the answers of a remote venue to the shell, which is made after it."""
-
-    def __init__(self) -> None:
-        self.to: Callable[[Event], None] | None = None
-
-    def __call__(self, event: Event) -> None:
-        if self.to is not None:
-            self.to(event)
-
-
 def _venue(
     profile: Profile,
     priced: Sequence[Instrument],
@@ -225,11 +217,14 @@ def _venue(
     clock: WallClock,
     coordinator: Coordinator,
     makers: Makers,
-    answers: _Answers,
+    answered: Callable[[Event], None],
 ) -> tuple[StoredAccount | RemoteAccount, Component]:
-    """Return where orders go, and what of it has a life of its own. Raises CannotStart, StorageFailed."""
+    """Return where orders go, and what of it has a life of its own; `answered` hears what an exchange answers.
+
+    Raises CannotStart, StorageFailed.
+    """
     if opened.account is None:
-        spot = make_remote(profile, clock, telling.log, answers, coordinator.crash, telling.pipeline.register_secret)
+        spot = make_remote(profile, clock, telling.log, answered, coordinator.crash, telling.pipeline.register_secret)
         return RemoteAccount(spot), spot
     paper = makers.venue(profile, {one.symbol: one for one in priced}, opened.image)
     venue = StoredAccount(paper, opened.account.save)
