@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tradebot.domain.errors import StorageFailed
 from tradebot.storage.files import reason
+from tradebot.storage.sqlite_file import quoted, tables, write_ahead
 
 SCHEMA = 1
 """Version of the history's tables."""
@@ -65,25 +68,13 @@ def connect(path: Path, busy_s: float) -> sqlite3.Connection:
             path.chmod(0o600)
     except OSError as error:
         raise StorageFailed(f"{path}: the profile history cannot be opened ({reason(error)})") from error
-    database = _open(path, f"file:{_quoted(path)}?mode=rw", busy_s)
-    try:
-        known = _tables(database)
-        if known and not known >= _NAMES:
-            raise HistoryDamaged(f"{path}: not a profile history of tradebot")
-        if known:
-            _check(path, database)
-        mode = database.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-        if mode != "wal":
-            raise StorageFailed(f"{path}: the file system does not carry a write-ahead log (journal mode {mode})")
+    database = _open(path, f"file:{quoted(path)}?mode=rw", busy_s)
+    with _closed_where_refused(path, database):
+        known = _is_history(path, database)
+        write_ahead(path, database)
         database.execute("PRAGMA synchronous=FULL")
         if not known:
             _create(database)
-    except sqlite3.Error as error:
-        database.close()
-        raise failed(path, "read", error) from error
-    except StorageFailed:
-        database.close()
-        raise
     return database
 
 
@@ -96,22 +87,36 @@ def connect_read_only(path: Path, busy_s: float) -> sqlite3.Connection | None:
     database = _attached(path, busy_s)
     if database is None:
         return None
-    try:
+    with _closed_where_refused(path, database):
         database.execute("PRAGMA query_only=ON")
-        known = _tables(database)
-        if known and not known >= _NAMES:
-            raise HistoryDamaged(f"{path}: not a profile history of tradebot")
-        if known:
-            _check(path, database)
+        if _is_history(path, database):
             return database
+    database.close()
+    return None
+
+
+@contextmanager
+def _closed_where_refused(path: Path, database: sqlite3.Connection) -> Iterator[None]:
+    """Close the connection where what is done raises; SQLite's own errors become ours."""
+    try:
+        yield
     except sqlite3.Error as error:
         database.close()
         raise failed(path, "read", error) from error
     except StorageFailed:
         database.close()
         raise
-    database.close()
-    return None
+
+
+def _is_history(path: Path, database: sqlite3.Connection) -> bool:
+    """Whether there is a sound history in the file, or nothing yet. Raises HistoryDamaged, StorageFailed."""
+    known = tables(database)
+    if not known:
+        return False
+    if not known >= _NAMES:
+        raise HistoryDamaged(f"{path}: not a profile history of tradebot")
+    _check(path, database)
+    return True
 
 
 def _attached(path: Path, busy_s: float) -> sqlite3.Connection | None:
@@ -121,7 +126,7 @@ def _attached(path: Path, busy_s: float) -> sqlite3.Connection | None:
     for _ in range(_TRIES):
         try:
             if log.exists() and shared.exists():
-                return _open(path, f"file:{_quoted(path)}?mode=ro", busy_s)
+                return _open(path, f"file:{quoted(path)}?mode=ro", busy_s)
             before = path.stat()
             copy = _copied(path, log)
             after = path.stat()
@@ -171,10 +176,6 @@ def _open(path: Path, uri: str, busy_s: float) -> sqlite3.Connection:
         raise failed(path, "read", error) from error
 
 
-def _tables(database: sqlite3.Connection) -> set[str]:
-    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-
 def _create(database: sqlite3.Connection) -> None:
     database.execute("BEGIN IMMEDIATE")
     for statement in _TABLES:
@@ -196,8 +197,3 @@ def _check(path: Path, database: sqlite3.Connection) -> None:
     found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise HistoryDamaged(f"{path}: the profile history is damaged ({found})")
-
-
-def _quoted(path: Path) -> str:
-    """Return `path` as SQLite's file URI wants it."""
-    return path.resolve().as_uri().removeprefix("file://")
