@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ from aiohttp import WSServerHandshakeError, web
 
 from tests.exchange.binance_answers import account, exchange_info
 from tests.exchange.little_exchange import in_loop, little_exchange, says
+from tests.outward import OUTBOUND, Outbound
 from tradebot.config.sections.exchange import Exchange
 from tradebot.domain.errors import CannotStart
 from tradebot.exchange.addresses import Elsewhere, leaves
@@ -30,35 +30,11 @@ class Wall:
         return 1_700_000_000_000
 
 
-class Outbound:
-    """Every connection and every name looked up by this process, while it is watched; what would leave is blocked."""
-
-    def __init__(self) -> None:
-        self.watching = False
-        self.inside = 0
-        self.outside: list[Any] = []
-        sys.addaudithook(self.hear)
-
-    def hear(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self.watching or event not in {"socket.connect", "socket.getaddrinfo"}:
-            return
-        host = args[1][0] if event == "socket.connect" else args[0]
-        if host in {"127.0.0.1", b"127.0.0.1"}:
-            self.inside += 1
-        else:
-            self.outside.append((event, host))
-            raise PermissionError(f"{event} {host}: blocked by the test")
-
-
-_OUTBOUND = Outbound()
-
-
 @pytest.fixture
 def outbound() -> Iterator[Outbound]:
     """Watch, block and count what leaves this machine."""
-    _OUTBOUND.inside, _OUTBOUND.outside, _OUTBOUND.watching = 0, [], True
-    yield _OUTBOUND
-    _OUTBOUND.watching = False
+    with OUTBOUND.watched():
+        yield OUTBOUND
 
 
 def test_the_block_of_these_tests_blocks(outbound: Outbound) -> None:

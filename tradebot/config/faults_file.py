@@ -19,7 +19,8 @@ from tradebot.config.positions import Mark
 from tradebot.config.reading import read
 
 REQUESTS: Final = (
-    *("ping", "time", "exchangeInfo", "depth", "trades.recent", "trades.aggregate", "klines", "avgPrice"),
+    *("ping", "time", "exchangeInfo", "depth", "trades.recent", "trades.historical", "trades.aggregate"),
+    *("klines", "uiKlines", "avgPrice", "ticker", "ticker.tradingDay"),
     *(
         "ticker.24hr",
         "ticker.price",
@@ -30,6 +31,7 @@ REQUESTS: Final = (
     ),
     *("order.place", "order.test", "order.cancel", "order.cancelReplace", "order.status"),
     *("openOrders.status", "openOrders.cancelAll", "allOrders", "myTrades", "sapi", "unknown"),
+    *("openOrderLists.status", "allOrderLists", "myAllocations", "order.amendments", "session.status"),
     *("userDataStream.subscribe.signature", "userDataStream.unsubscribe", "connect.market", "connect.user"),
 )
 """Every kind of request, named as the ws-api names its methods; a connection being opened counts as one."""
@@ -41,7 +43,7 @@ MARKET_EVENTS: Final = tuple(
     f"market.{name}"
     for name in (
         *("trade", "aggTrade", "bookTicker", "depthUpdate", "depth", "kline", "24hrMiniTicker", "24hrTicker"),
-        "avgPrice",
+        *("1hTicker", "4hTicker", "1dTicker", "avgPrice"),
     )
 )
 

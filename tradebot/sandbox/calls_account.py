@@ -16,6 +16,7 @@ from tradebot.sandbox.calls import Asked, Call, always
 from tradebot.sandbox.exchange import Exchange
 from tradebot.sandbox.limits import Limits
 from tradebot.sandbox.signing import Keyring
+from tradebot.sandbox.wire_errors import missing
 
 _BPS: Final = Decimal(10_000)
 _DUST_SHARE: Final = "0.02"
@@ -35,6 +36,10 @@ class AccountCalls:
             "account.status": Call("signed", always(20), self._account),
             "account.commission": Call("signed", always(20), self._commission),
             "account.rateLimits.orders": Call("signed", always(40), self._order_limits),
+            "openOrderLists.status": Call("signed", always(6), self._no_open_lists),
+            "allOrderLists": Call("signed", always(20), self._no_lists),
+            "myAllocations": Call("signed", always(20), self._no_allocations),
+            "order.amendments": Call("signed", always(4), self._no_amendments),
             "sapi.asset.tradeFee": Call("signed", always(1), self._trade_fee),
             "sapi.asset.dust": Call("trade", always(10), self._dust),
             "sapi.asset.dust-btc": Call("signed", always(1), self._dust_worth),
@@ -153,6 +158,35 @@ class AccountCalls:
     def _restrictions(self, asked: Asked) -> Any:
         asked.params.finish()
         return {"createTime": 0} | self._keys.flags(asked.account)
+
+    def _no_open_lists(self, asked: Asked) -> Any:
+        asked.params.finish()
+        return []
+
+    def _no_lists(self, asked: Asked) -> Any:
+        for name in ("fromId", "startTime", "endTime"):
+            asked.params.integer(name)
+        asked.params.limit(500, 1_000)
+        asked.params.finish()
+        return []
+
+    def _no_allocations(self, asked: Asked) -> Any:
+        self._exchange.rules_of(asked.params.symbol())
+        for name in ("startTime", "endTime", "fromAllocationId", "orderId"):
+            asked.params.integer(name)
+        asked.params.limit(500, 1_000)
+        asked.params.finish()
+        return []
+
+    def _no_amendments(self, asked: Asked) -> Any:
+        symbol, order_id = asked.params.symbol(), asked.params.integer("orderId")
+        if order_id is None:
+            raise missing("orderId")
+        asked.params.integer("fromExecutionId")
+        asked.params.limit(500, 1_000)
+        asked.params.finish()
+        self._exchange.query(asked.account, symbol, order_id, None)
+        return []
 
     def _no_pairs(self, asked: Asked) -> Any:
         asked.params.finish()

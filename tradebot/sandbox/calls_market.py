@@ -11,8 +11,8 @@ from typing import Any, Final
 from tradebot.sandbox import shapes
 from tradebot.sandbox.calls import Asked, Call, always
 from tradebot.sandbox.exchange import Exchange
-from tradebot.sandbox.market import SymbolMarket
-from tradebot.sandbox.wire_errors import ApiError
+from tradebot.sandbox.market import MINUTE_MS, SymbolMarket
+from tradebot.sandbox.wire_errors import ApiError, not_valid, one_of
 
 INTERVALS_MS: Final = {
     word: number * {"m": 60_000, "h": 3_600_000, "d": 86_400_000}[word[-1]]
@@ -22,6 +22,15 @@ INTERVALS_MS: Final = {
 """The intervals of candles that are served."""
 
 _FOREVER_MS: Final = 2**62
+_MOST_NAMED: Final = 100
+_DAY_MS: Final = 86_400_000
+
+WINDOWS_MS: Final = {
+    f"{number}{unit}": number * unit_ms
+    for unit, unit_ms, most in (("m", MINUTE_MS, 59), ("h", 60 * MINUTE_MS, 23), ("d", _DAY_MS, 7))
+    for number in range(1, most + 1)
+}
+"""The windows that a rolling ticker may have."""
 
 
 class MarketCalls:
@@ -42,7 +51,10 @@ class MarketCalls:
             "trades.historical": Call("none", always(25), self._historical),
             "trades.aggregate": Call("none", always(4), self._aggregates),
             "klines": Call("none", always(2), self._klines),
+            "uiKlines": Call("none", always(2), self._klines),
             "avgPrice": Call("none", always(2), self._average),
+            "ticker": Call("none", _window_weight, self._window),
+            "ticker.tradingDay": Call("none", _window_weight, self._trading_day),
             "ticker.24hr": Call("none", _day_weight, self._day),
             "ticker.price": Call("none", _best_weight, self._price),
             "ticker.book": Call("none", _best_weight, self._best),
@@ -148,6 +160,39 @@ class MarketCalls:
         told = [shapes.day(each, asked.now_ms, mini=mini) for each in markets]
         return told[0] if one else told
 
+    def _window(self, asked: Asked) -> Any:
+        markets, one = self._named(asked)
+        length_ms = WINDOWS_MS.get(asked.params.optional("windowSize") or "1d")
+        mini = asked.params.choice("type", ("FULL", "MINI")) == "MINI"
+        asked.params.finish()
+        if length_ms is None:
+            raise not_valid("windowSize")
+        from_ms = asked.now_ms - asked.now_ms % MINUTE_MS - length_ms
+        told = [shapes.window(each, from_ms, asked.now_ms, mini=mini) for each in markets]
+        return told[0] if one else told
+
+    def _trading_day(self, asked: Asked) -> Any:
+        markets, one = self._named(asked)
+        zone = asked.params.optional("timeZone")
+        mini = asked.params.choice("type", ("FULL", "MINI")) == "MINI"
+        asked.params.finish()
+        if zone not in {None, "0"}:
+            raise not_valid("timeZone")
+        from_ms = asked.now_ms - asked.now_ms % _DAY_MS
+        told = [shapes.window(each, from_ms, asked.now_ms, mini=mini) for each in markets]
+        for each in told:
+            each["closeTime"] = from_ms + _DAY_MS - 1
+        return told[0] if one else told
+
+    def _named(self, asked: Asked) -> tuple[list[SymbolMarket], bool]:
+        """Return the markets asked for by name, at most 100, and whether it was one by `symbol`."""
+        if "symbol" not in asked.params and "symbols" not in asked.params:
+            raise one_of("symbol", "symbols")
+        markets, one = self._many(asked)
+        if len(markets) > _MOST_NAMED:
+            raise ApiError(-1101, "Too many values sent for parameter 'symbols'.")
+        return markets, one
+
     def _price(self, asked: Asked) -> Any:
         markets, one = self._many(asked)
         asked.params.finish()
@@ -165,6 +210,10 @@ def _depth_weight(sent: Mapping[str, str]) -> int:
     text = sent.get("limit", "100")
     most = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 100
     return 5 if most <= 100 else 25 if most <= 500 else 50 if most <= 1_000 else 250
+
+
+def _window_weight(sent: Mapping[str, str]) -> int:
+    return min(4 * (sent.get("symbols", "").count(",") + 1), 200)
 
 
 def _best_weight(sent: Mapping[str, str]) -> int:

@@ -177,6 +177,11 @@ class SymbolMarket:
         whole.join(self.minutes[-1])
         return whole
 
+    def since(self, from_ms: int, now_ms: int) -> Candle | None:
+        """Return the minutes that open at `from_ms` or later as one candle, None where there are none."""
+        self.advance(now_ms)
+        return joined(each for each in self.minutes if each.open_ms >= from_ms)
+
     def average(self, now_ms: int, minutes: int = 5) -> float:
         """Return the volume-weighted price of the last `minutes`, the last price where nobody traded in them."""
         since = now_ms - minutes * MINUTE_MS

@@ -271,9 +271,29 @@ def book_ticker(market: SymbolMarket) -> Shape:
 
 def day(market: SymbolMarket, now_ms: int, *, mini: bool) -> Shape:
     """Return the last 24 hours of a symbol."""
+    whole = market.day(now_ms)
+    told = _span(market, whole, now_ms - 86_400_000, now_ms, mini=mini)
+    if mini:
+        return told
+    return (
+        told
+        | {
+            "prevClosePrice": told["openPrice"],
+            "lastQty": text(market.trades[-1].size if market.trades else 0.0),
+        }
+        | book_ticker(market)
+    )
+
+
+def window(market: SymbolMarket, from_ms: int, now_ms: int, *, mini: bool) -> Shape:
+    """Return what a symbol did from the beginning of a minute on."""
+    return _span(market, market.since(from_ms, now_ms), from_ms, now_ms, mini=mini)
+
+
+def _span(market: SymbolMarket, found: Candle | None, from_ms: int, now_ms: int, *, mini: bool) -> Shape:
+    """Return a candle's prices and volumes as a ticker; the last price stands where there was no trade."""
     last = market.last_price
-    whole = market.day(now_ms) or Candle(now_ms, last, last, last, last)
-    since = now_ms - 86_400_000
+    whole = found or Candle(now_ms, last, last, last, last)
     told: Shape = {
         "symbol": market.symbol,
         "openPrice": text(whole.open),
@@ -282,7 +302,7 @@ def day(market: SymbolMarket, now_ms: int, *, mini: bool) -> Shape:
         "lastPrice": text(whole.close),
         "volume": text(whole.volume),
         "quoteVolume": text(whole.quote_volume),
-        "openTime": since,
+        "openTime": from_ms,
         "closeTime": now_ms,
         "firstId": whole.first_id,
         "lastId": whole.last_id,
@@ -291,15 +311,8 @@ def day(market: SymbolMarket, now_ms: int, *, mini: bool) -> Shape:
     if mini:
         return told
     change = whole.close - whole.open
-    best = book_ticker(market)
-    return (
-        told
-        | {
-            "priceChange": text(change),
-            "priceChangePercent": f"{100 * change / whole.open if whole.open else 0:.3f}",
-            "weightedAvgPrice": text(whole.quote_volume / whole.volume if whole.volume else whole.close),
-            "prevClosePrice": text(whole.open),
-            "lastQty": text(market.trades[-1].size if market.trades else 0.0),
-        }
-        | best
-    )
+    return told | {
+        "priceChange": text(change),
+        "priceChangePercent": f"{100 * change / whole.open if whole.open else 0:.3f}",
+        "weightedAvgPrice": text(whole.quote_volume / whole.volume if whole.volume else whole.close),
+    }

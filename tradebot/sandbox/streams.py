@@ -17,7 +17,7 @@ from tradebot.sandbox.fault_events import Outlet
 from tradebot.sandbox.fault_state import Controls
 from tradebot.sandbox.faults import Faults, Occasion
 from tradebot.sandbox.sockets import Socket, Sockets
-from tradebot.sandbox.streams_board import ALL_MINI, Board
+from tradebot.sandbox.streams_board import ALL_SYMBOLS, Board
 
 _STREAM: Final = re.compile(r"[\w.-]{1,40}@[A-Za-z]+\d*(_\d+[smhdwM])?(@1000?ms)?")
 _COUNTED: Final = re.compile(r"\d+")
@@ -54,7 +54,7 @@ class Listener:
     def follow(self, streams: list[str]) -> None:
         """Follow streams. Raises Refused where one has no such name, or where they become too many."""
         for stream in streams:
-            if stream != ALL_MINI and not _STREAM.fullmatch(stream):
+            if not ALL_SYMBOLS.fullmatch(stream) and not _STREAM.fullmatch(stream):
                 raise Refused(2, f"Invalid request: no stream is called {stream[:60]}")
         new = dict.fromkeys(stream for stream in streams if stream not in self._streams)
         if len(self._streams) + len(new) > self._most:

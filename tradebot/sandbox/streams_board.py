@@ -16,15 +16,18 @@ import msgspec
 
 from tradebot.sandbox import streams_messages as messages
 from tradebot.sandbox.faults import Occasion
-from tradebot.sandbox.market import BookChanged, MarketEvent, SymbolMarket
+from tradebot.sandbox.market import MINUTE_MS, BookChanged, MarketEvent, SymbolMarket
 from tradebot.sandbox.streams_depth import DepthDiffs
 
 FAST_MS: Final = 100
 SLOW_MS: Final = 1_000
 
-ALL_MINI: Final = "!miniTicker@arr"
+ALL_SYMBOLS: Final = re.compile(r"!(?P<what>miniTicker|ticker(_1h|_4h|_1d)?)@arr(@[13]000ms)?")
+"""The streams of every symbol: of those that changed, in one list."""
+
 _TIMED: Final = re.compile(
-    r"depth(?P<levels>5|10|20)?(?P<fast>@100ms|@1000ms)?|kline_(?P<interval>\d+[mhd])|miniTicker|ticker|avgPrice"
+    r"depth(?P<levels>5|10|20)?(?P<fast>@100ms|@1000ms)?|kline_(?P<interval>\d+[mhd])|miniTicker|ticker(_1h|_4h|_1d)?"
+    r"|avgPrice"
 )
 _DEPTHS: Final = ("@depth", "@depth@100ms", "@depth@1000ms")
 
@@ -46,6 +49,7 @@ class Timed:
         self._said: dict[str, object] = {}
         symbol, _, self._what = name.partition("@")
         self._market = board.markets.get(symbol.upper())
+        self._all = ALL_SYMBOLS.fullmatch(name)
         self._match = _TIMED.fullmatch(self._what)
         depth = self._what.startswith("depth") and self._match is not None and not self._match["levels"]
         self.diffs = DepthDiffs(self._market) if depth and self._market is not None else None
@@ -54,8 +58,8 @@ class Timed:
     def news(self, now_ms: int) -> Iterator[tuple[str, str, str]]:
         """Yield what there is to say."""
         market = self._market
-        if self._what == "arr":
-            yield from self._all_mini(now_ms)
+        if self._all is not None:
+            yield from self._of_all(self._all["what"], now_ms)
         elif market is None or self._match is None:
             return
         elif self._match["interval"]:
@@ -71,24 +75,41 @@ class Timed:
             yield from self._day(market, now_ms)
 
     def _day(self, market: SymbolMarket, now_ms: int) -> Iterator[tuple[str, str, str]]:
-        day = market.day(now_ms)
-        if day is None or not self._fresh(market.symbol, (day.last_id, market.update_id, day.count)):
+        if self._what != "avgPrice":
+            message = self._ticker(market, self._what, market.update_id, now_ms)
+            if message is not None:
+                yield _said(f"market.{message['e']}", market.symbol, message)
             return
-        if self._what == "miniTicker":
-            yield _said("market.24hrMiniTicker", market.symbol, messages.mini_ticker(market.symbol, day, now_ms))
-        elif self._what == "ticker":
-            yield _said("market.24hrTicker", market.symbol, messages.ticker(market, day, now_ms))
-        else:
+        day = market.day(now_ms)
+        if day is not None and self._fresh(market.symbol, (day.last_id, market.update_id, day.count)):
             yield _said("market.avgPrice", market.symbol, messages.average_price(market, now_ms))
 
-    def _all_mini(self, now_ms: int) -> Iterator[tuple[str, str, str]]:
+    def _ticker(self, market: SymbolMarket, what: str, book: int, now_ms: int) -> messages.Message | None:
+        """Return a ticker of a symbol, None where there is nothing new to it."""
+        day = market.day(now_ms)
+        if day is None:
+            return None
+        window = what.partition("_")[2]
+        if window:
+            from_ms = now_ms - now_ms % MINUTE_MS - messages.INTERVALS_MS[window]
+            found = market.since(from_ms, now_ms)
+            if found is None or not self._fresh(market.symbol, (found.last_id, found.count, found.first_id)):
+                return None
+            return messages.rolling(market.symbol, window, found, from_ms, now_ms)
+        if not self._fresh(market.symbol, (day.last_id, book, day.count)):
+            return None
+        if what == "miniTicker":
+            return messages.mini_ticker(market.symbol, day, now_ms)
+        return messages.ticker(market, day, now_ms)
+
+    def _of_all(self, what: str, now_ms: int) -> Iterator[tuple[str, str, str]]:
         rows = []
         for market in self._board.markets.values():
-            day = market.day(now_ms)
-            if day is not None and self._fresh(market.symbol, (day.last_id, day.count)):
-                rows.append(messages.mini_ticker(market.symbol, day, now_ms))
+            message = self._ticker(market, what, 0 if what == "miniTicker" else market.update_id, now_ms)
+            if message is not None:
+                rows.append(message)
         if rows:
-            yield "market.24hrMiniTicker", "", msgspec.json.encode(rows).decode()
+            yield f"market.{rows[0]['e']}", "", msgspec.json.encode(rows).decode()
 
     def _past_candle(self) -> int:
         """Return the opening of the candle before the current one: it is not told again."""
@@ -132,7 +153,7 @@ class Board:
         """Let a follower hear a stream; names are as Binance writes them, of symbols nobody lists too."""
         self._followers.setdefault(stream, []).append(follower)
         what = stream.partition("@")[2]
-        if stream == ALL_MINI or _TIMED.fullmatch(what):
+        if ALL_SYMBOLS.fullmatch(stream) or _TIMED.fullmatch(what):
             slow = not what.endswith("@100ms")
             self._timed.setdefault(stream, Timed(self, stream, slow))
 

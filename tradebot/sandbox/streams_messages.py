@@ -159,6 +159,30 @@ def ticker(market: SymbolMarket, day: Candle, now_ms: int) -> Message:
     }
 
 
+def rolling(symbol: str, window: str, candle: Candle, from_ms: int, now_ms: int) -> Message:
+    """Return the prices, volumes and changes of a window of `window` (1h, 4h or 1d)."""
+    change = candle.close - candle.open
+    return {
+        "e": f"{window}Ticker",
+        "E": now_ms,
+        "s": symbol,
+        "p": text(change),
+        "P": f"{change / candle.open * 100 if candle.open else 0.0:.3f}",
+        "o": text(candle.open),
+        "h": text(candle.high),
+        "l": text(candle.low),
+        "c": text(candle.close),
+        "w": text(candle.quote_volume / candle.volume if candle.volume else candle.close),
+        "v": text(candle.volume),
+        "q": text(candle.quote_volume),
+        "O": from_ms,
+        "C": now_ms,
+        "F": candle.first_id,
+        "L": candle.last_id,
+        "n": candle.count,
+    }
+
+
 def average_price(market: SymbolMarket, now_ms: int) -> Message:
     """Return the average price of the last five minutes."""
     last_ms = market.trades[-1].at_ms if market.trades else now_ms

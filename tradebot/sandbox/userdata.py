@@ -36,6 +36,12 @@ MOST_AT_WORK: Final = 1_000
 
 MOST_ID: Final = 36
 
+OF_SOCKET: Final = (
+    *("userDataStream.subscribe.signature", "userDataStream.unsubscribe"),
+    *("session.status", "session.subscriptions"),
+)
+"""The methods that concern the socket they are asked on."""
+
 
 class Call(Struct, frozen=True):
     """A request as it was understood; its parameters as texts, as its signature has them.
@@ -53,8 +59,11 @@ class Call(Struct, frozen=True):
 class Client:
     """One socket of the ws-api."""
 
-    def __init__(self, api: WsApi, socket: Socket, outlet: Outlet, address: str, *, rate_limits: bool) -> None:
+    def __init__(
+        self, api: WsApi, socket: Socket, outlet: Outlet, address: str, since_ms: int, *, rate_limits: bool
+    ) -> None:
         self.socket = socket
+        self.since_ms = since_ms
         self.outlet = outlet
         self._api = api
         self._address = address
@@ -141,7 +150,8 @@ class WsApi:
         async with self._sockets.opened("user", request) as socket:
             outlet = Outlet(socket, self._faults, self._controls)
             wanted = request.query.get(RATE_LIMITS_WANTED) != "false"
-            client = Client(self, socket, outlet, request.remote or "", rate_limits=wanted)
+            since_ms = self._controls.clock.now_ms()
+            client = Client(self, socket, outlet, request.remote or "", since_ms, rate_limits=wanted)
             try:
                 async for text in socket.messages():
                     await client.said(text)
@@ -223,6 +233,15 @@ class WsApi:
                 return {"subscriptionId": self._audiences.subscribe(account, client.socket, client.outlet)}
             case "userDataStream.unsubscribe":
                 return _unsubscribe(call, client.socket)
+            case "session.status":
+                return {
+                    "apiKey": None,
+                    "authorizedSince": None,
+                    "connectedSince": client.since_ms,
+                    "returnRateLimits": call.rate_limits,
+                    "serverTime": self._controls.clock.now_ms(),
+                    "userDataStream": bool(client.socket.streams),
+                }
             case "session.subscriptions":
                 return [{"subscriptionId": number} for number in client.socket.streams]
         raise ApiError(-1000, f"Unknown method '{call.method[:60]}'")
