@@ -185,6 +185,42 @@ def silence(hand: Hand) -> None:
     hand.feed(e.HealthChecked(hand.now))
 
 
+def degraded(hand: Hand) -> None:
+    """A drop while the venue answers badly."""
+    hand.feed(e.VenueStateSeen("degraded", "HTTP 502", 0, hand.now))
+    drop(hand)
+
+
+def refuse(hand: Hand) -> None:
+    """Every order under way is refused, and whatever follows, for as long as something does."""
+    while hand.engine.state.orders:
+        hand.refused(hand.order())
+
+
+def refused_buys(apart_ms: int, pause_ms: int = 1_000) -> Callable[[Hand], None]:
+    """Drops whose every order is refused, so far apart; and another drop after a pause."""
+
+    def story(hand: Hand) -> None:
+        for _ in range(2):
+            drop(hand)
+            refuse(hand)
+            hand.wait(apart_ms)
+        hand.wait(pause_ms)
+        drop(hand)
+
+    return story
+
+
+def refused_exits(hand: Hand) -> None:
+    """A stop whose every order is refused, for a minute."""
+    hand.bought(A)
+    hand.quote(A, 90.0)
+    for _ in range(20):
+        refuse(hand)
+        hand.wait(3_000)
+
+
+FEW: dict[str, Any] = {"fences": {"failures": 4}}
 IOC, GTC, MARKET = {"tif": "IOC"}, {"tif": "GTC"}, {"type": "market"}
 SESSION: dict[str, Any] = {"drop": {"anchor": {"kind": "session_high"}}}
 STOP = merged(ONCE, {"exits": {"stop_loss_bps": 500}})
@@ -249,6 +285,11 @@ CASES = (
     Case("exits.steps[].type", "limit", "market", stopped, STOP),
     Case("exits.steps[].tif", "IOC", "GTC", stopped, STOP),
     Case("exits.steps[].offset_bps", 0, 25, stopped, STOP),
+    Case("fences.buy_when_degraded", False, True, degraded),
+    Case("fences.failures", 3, 6, refused_buys(0)),
+    Case("fences.failures_window_s", 300, 10, refused_buys(20_000), FEW),
+    Case("fences.rearm_s", 900, 60, refused_buys(0, 70_000), FEW),
+    Case("fences.exit_pause_max_s", 60, 5, refused_exits, merged(STOP, FEW)),
     Case("features.buying", True, False, drop),
     Case("features.exits", True, False, held(90.0), STOP),
     Case("features.stale_warnings", True, False, silence, {"market": {"stale_after_s": 3}}),

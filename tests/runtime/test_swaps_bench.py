@@ -57,6 +57,7 @@ READ_ELSEWHERE: tuple[str, ...] = (
     "drop.",  # the engine's own: they reach it by the event ProfileApplied
     "budget.",
     "exits.",
+    "fences.",
     "execution.",
     "intents.",
     "features.buying",

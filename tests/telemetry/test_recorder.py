@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import pytest
@@ -25,8 +25,11 @@ from tradebot.domain.facts import (
     OrderSent,
     PositionClosed,
     ProfileTaken,
+    VenueStateChanged,
+    level_of,
 )
 from tradebot.domain.orders import OrderType, Side, TimeInForce
+from tradebot.domain.venue_facts import VenueState
 from tradebot.telemetry.console import NoConsole
 from tradebot.telemetry.log_files import SplitFiles
 from tradebot.telemetry.logs import LogPipeline
@@ -111,7 +114,7 @@ def test_every_kind_of_fact_becomes_one_record_in_its_own_file(told: Told) -> No
     for seq, fact in enumerate(facts, 1):
         (record,) = (line for line in found[fact.stream] if line.get("seq") == seq)
         assert record["event_type"] == fact.event_type
-        assert record["level"] == fact.level
+        assert record["level"] == level_of(fact)
         assert record["time"] == "2026-11-22T16:25:03.123Z"
         for name in fact.__struct_fields__:
             assert (name if name != "message" else "venue_message") in record
@@ -212,3 +215,14 @@ def test_every_counter_of_the_catalogue_stands_at_zero_from_the_start(told: Told
     counters = told.metrics.snapshot()["counters"]
     assert counters["orders_sent"] == 0
     assert {kind.metric for kind in CATALOGUE if kind.metric} <= set(counters)
+
+
+def test_one_state_of_the_venue_is_gauged_as_the_present_one(told: Told) -> None:
+    def present() -> list[str]:
+        return [state for state in get_args(VenueState) if told.metrics.value("venue_state", state=state) == 1]
+
+    assert present() == ["up"]
+    told.recorder.record([VenueStateChanged("banned", "up", "HTTP 418", NOW + 60_000)], NOW)
+    assert present() == ["banned"]
+    told.recorder.restore([], [], "down")
+    assert present() == ["down"]

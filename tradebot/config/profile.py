@@ -13,6 +13,7 @@ from tradebot.config.sections.execution import Execution
 from tradebot.config.sections.exits import Exits
 from tradebot.config.sections.features import Features
 from tradebot.config.sections.feed import Feed
+from tradebot.config.sections.fences import Fences
 from tradebot.config.sections.intents import Intents
 from tradebot.config.sections.journal import Journal
 from tradebot.config.sections.logging import Logging
@@ -39,6 +40,7 @@ class Profile(Table):
     execution: Execution = setting(Execution)
     intents: Intents = setting(Intents)
     exits: Exits = setting(Exits)
+    fences: Fences = setting(Fences)
     engine: Engine = setting(Engine)
     start: Start = setting(Start)
     reload: Reload = setting(Reload)

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from tradebot.domain.market import Instrument
 from tradebot.domain.orders import Balance
+from tradebot.domain.venue_facts import ClockState, VenueState
 
 
 class Event(Struct, frozen=True, gc=False, tag_field="event", tag=True):
@@ -139,6 +140,33 @@ class OrderNotFound(Event, frozen=True):
     at_ms: int
 
 
+class VenueStateSeen(Event, frozen=True):
+    """How fit the venue is, by its own answers; `until_ms` is when it lets us ask again, 0 where it does not say."""
+
+    state: VenueState
+    reason: str
+    until_ms: int
+    at_ms: int
+
+
+class ClockSeen(Event, frozen=True):
+    """Our clock minus the venue's was measured, and judged by `limit_ms`: the limit that was passed, or the lowest."""
+
+    state: ClockState
+    offset_ms: int
+    limit_ms: int
+    at_ms: int
+
+
+class SymbolStatusSeen(Event, frozen=True):
+    """Whether the venue trades a symbol at present, and why it is known."""
+
+    symbol: str
+    tradable: bool
+    reason: str
+    at_ms: int
+
+
 class BalancesReported(Event, frozen=True):
     """Every balance of the account, by asset."""
 
@@ -206,6 +234,14 @@ class ResumeAsked(Event, frozen=True):
 class FlattenAsked(Event, frozen=True):
     """An operator wants to hold nothing: nothing is bought until resumed, every position is sold."""
 
+    who: str
+    at_ms: int
+
+
+class RearmAsked(Event, frozen=True):
+    """An operator lets stopped actions of a symbol be tried again, of every symbol where it is ""; `who` asked."""
+
+    symbol: str
     who: str
     at_ms: int
 

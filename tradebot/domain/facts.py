@@ -32,7 +32,16 @@ from tradebot.domain.order_facts import (
     OrderWaitEnded,
     StrayFillSeen,
 )
-from tradebot.domain.orders import Side
+from tradebot.domain.orders import HELD_BACK, Side
+from tradebot.domain.venue_facts import (
+    BreakerRearmed,
+    BreakerTripped,
+    ClockJudged,
+    SymbolQuarantined,
+    SymbolReleased,
+    VenueStateChanged,
+    loudness,
+)
 
 __all__ = [
     "CATALOGUE",
@@ -40,11 +49,14 @@ __all__ = [
     "AnyFact",
     "BalanceRefreshFailed",
     "BalanceRefreshed",
+    "BreakerRearmed",
+    "BreakerTripped",
     "BuyBlocked",
     "BuyingPaused",
     "BuyingResumed",
     "CancelAsked",
     "CancelFailed",
+    "ClockJudged",
     "EntriesClosed",
     "Fact",
     "FlattenBegun",
@@ -73,8 +85,11 @@ __all__ = [
     "StepSkipped",
     "StrayFillSeen",
     "Stream",
+    "SymbolQuarantined",
+    "SymbolReleased",
     "SymbolsChanged",
     "TrailingArmed",
+    "VenueStateChanged",
     "decode",
     "encode",
     "level_of",
@@ -348,6 +363,12 @@ AnyFact = (
     | TrailingArmed
     | PositionClosed
     | StaleDataSeen
+    | VenueStateChanged
+    | ClockJudged
+    | SymbolQuarantined
+    | SymbolReleased
+    | BreakerTripped
+    | BreakerRearmed
 )
 
 CATALOGUE: tuple[type[Fact], ...] = get_args(AnyFact)
@@ -357,8 +378,13 @@ _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyFact)
 
 
 def level_of(fact: Fact) -> Level:
-    """Return how loud one fact is told: as its kind, but a sent order that proves absent is a WARNING."""
-    return "WARNING" if isinstance(fact, OrderDone) and fact.outcome == "absent" else fact.level
+    """Return how loud one fact is told: as its kind, or as what it tells.
+
+    An order that proves absent and one that our own request budget held back are a WARNING.
+    """
+    if isinstance(fact, OrderDone) and fact.outcome == "absent":
+        return "WARNING"
+    return "WARNING" if isinstance(fact, OrderRejected) and fact.code == HELD_BACK else loudness(fact)
 
 
 def encode(fact: Fact) -> bytes:

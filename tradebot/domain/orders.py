@@ -9,6 +9,9 @@ from msgspec import Struct, field
 
 from tradebot.domain.numbers import EXACT, ROUGH, ZERO
 
+HELD_BACK = "HeldBack"
+"""The code of an order that our own request budget did not let leave: its further steps would be held back, too."""
+
 
 class Side(StrEnum):
     """Which way an order goes."""

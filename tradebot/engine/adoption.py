@@ -7,6 +7,7 @@ from tradebot.domain.events import ProfileApplied
 from tradebot.domain.facts import ProfileTaken
 from tradebot.engine.ages import STALE_INTENTS, Ages
 from tradebot.engine.anchors import make_anchor
+from tradebot.engine.breaker import REARM, Breaker
 from tradebot.engine.budget import REFRESH, TIMEOUT, Budget
 from tradebot.engine.desk import NEVER, Desk
 from tradebot.engine.doubts import VERIFY
@@ -16,7 +17,7 @@ from tradebot.engine.parts import Parts
 from tradebot.engine.router import Router
 from tradebot.engine.watchlist import Watchlist, changes
 
-RETUNED = frozenset({VERIFY, REFRESH, TIMEOUT, STALE_INTENTS, HOLD, RETRY})
+RETUNED = frozenset({VERIFY, REFRESH, TIMEOUT, STALE_INTENTS, HOLD, RETRY, REARM})
 """Deadlines that stand on settings; an order's own wait does not, since it was placed with it."""
 
 
@@ -24,7 +25,14 @@ class Adoption:
     """Swaps the settings between two events: parts, levels, deadlines and what is watched follow at once."""
 
     def __init__(
-        self, desk: Desk, budget: Budget, router: Router, ages: Ages, follow_up: FollowUp, watchlist: Watchlist
+        self,
+        desk: Desk,
+        budget: Budget,
+        router: Router,
+        ages: Ages,
+        follow_up: FollowUp,
+        watchlist: Watchlist,
+        breaker: Breaker,
     ) -> None:
         self.desk = desk
         self.budget = budget
@@ -32,6 +40,7 @@ class Adoption:
         self.ages = ages
         self.follow_up = follow_up
         self.watchlist = watchlist
+        self.breaker = breaker
         self.parts: Parts = follow_up.parts
 
     def on_profile(self, event: ProfileApplied) -> None:
@@ -56,6 +65,7 @@ class Adoption:
         self.budget.retune()
         self.router.doubts.retune()
         self.ages.retune()
+        self.breaker.retune()
         for symbol in desk.symbols.values():
             symbol.hold_ms = NEVER
             if symbol.tried_ms:

@@ -12,6 +12,7 @@ from tradebot.domain.numbers import BPS, ZERO, exact, ms
 from tradebot.engine.budget import Budget
 from tradebot.engine.controls import Controls
 from tradebot.engine.desk import Desk, SymbolState
+from tradebot.engine.venue_gate import shut_by_venue, shut_for_symbol
 
 
 class Shut(Struct, frozen=True):
@@ -82,6 +83,8 @@ class BuyGates:
             return Shut("entries", "closed", "open", common=True)
         if state.paused:
             return Shut("paused", f"paused by {state.paused}", "resumed", common=True)
+        if venue := shut_by_venue(self.desk):
+            return Shut(*venue, common=True)
         positions = state.ledger.positions
         if not held:
             slots = len(positions) + sum(1 for intent in state.buying() if intent.symbol not in positions)
@@ -105,12 +108,17 @@ class BuyGates:
             return f"paused by {desk.state.paused}"
         if symbol.symbol in desk.leaving:
             return "symbol leaving"
+        if shut := shut_by_venue(desk) or shut_for_symbol(desk, symbol.symbol):
+            return f"{shut[0]}: {shut[1]}"
         return "stale data" if desk.now - symbol.seen_ms > ms(desk.profile.market.stale_after_s) else ""
 
     def _own(self, symbol: SymbolState) -> Shut | None:
         if symbol.symbol in self.desk.leaving:
             symbol.below_since = -1
             return Shut("market.symbols", "leaving", "listed", common=False)
+        if shut := shut_for_symbol(self.desk, symbol.symbol):
+            symbol.below_since = -1
+            return Shut(*shut, common=False)
         if stop := self._stale(symbol) or self._unconfirmed(symbol):
             return stop
         constraints = self.controls.constraints(symbol)

@@ -55,6 +55,11 @@ class Doubts:
             self.desk.remind(self._due_ms(plan), VERIFY, client_id)
 
     def _due_ms(self, plan: Plan) -> int:
+        venue = self.desk.state.fences.venue
+        due_ms = self._by_settings(plan)
+        return max(due_ms, venue.until_ms) if venue.state == "banned" else due_ms
+
+    def _by_settings(self, plan: Plan) -> int:
         settings = self.desk.profile.execution
         if plan.why == "cancelled":
             return plan.from_ms + settings.cancel_wait_ms

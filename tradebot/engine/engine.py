@@ -15,6 +15,7 @@ from tradebot.domain.orders import Intent, Side
 from tradebot.engine import band, budget, exits, picture, router
 from tradebot.engine.adoption import Adoption
 from tradebot.engine.ages import STALE_INTENTS, Ages
+from tradebot.engine.breaker import REARM, Breaker
 from tradebot.engine.decision import capped
 from tradebot.engine.desk import OUTSIDE, Desk, SymbolState
 from tradebot.engine.doubts import VERIFY
@@ -24,6 +25,7 @@ from tradebot.engine.parts import Parts, choose
 from tradebot.engine.plan import Plan, plan
 from tradebot.engine.recovery import Recovery
 from tradebot.engine.state import EngineState
+from tradebot.engine.venue_gate import VenueGate
 from tradebot.engine.watchlist import Watchlist
 
 NOTHING: tuple[list[f.Fact], list[Command]] = ([], [])
@@ -39,12 +41,16 @@ class Engine:
         self.desk = Desk(profile, {instrument.symbol: instrument for instrument in instruments})
         self.budget = budget.Budget(self.desk)
         self.parts: Parts = choose(self.desk, self.budget)
-        self.router = router.Router(self.desk, self.parts)
+        self.breaker = Breaker(self.desk)
+        self.router = router.Router(self.desk, self.parts, self.breaker)
         self.recovery = Recovery(self.desk, self.budget, self.router)
         self.ages = Ages(self.desk, self.router)
         watchlist = Watchlist(self.desk)
         self.follow_up = FollowUp(self.desk, self.budget, self.parts, watchlist)
-        self.adoption = Adoption(self.desk, self.budget, self.router, self.ages, self.follow_up, watchlist)
+        self.adoption = Adoption(
+            self.desk, self.budget, self.router, self.ages, self.follow_up, watchlist, self.breaker
+        )
+        self.venue = VenueGate(self.desk, self.router.ask_again)
         self.halt = Halt(self.desk, self.router, self.adoption.settle)
         self._closes_only = profile.market.decide_on == "candle_close"
         self._band = profile.engine.band
@@ -71,6 +77,10 @@ class Engine:
             e.PauseAsked: self.halt.on_pause,
             e.ResumeAsked: self.halt.on_resume,
             e.FlattenAsked: self.halt.on_flatten,
+            e.VenueStateSeen: self.venue.on_venue,
+            e.ClockSeen: self.venue.on_clock,
+            e.SymbolStatusSeen: self.venue.on_symbol,
+            e.RearmAsked: self.breaker.on_rearm,
             e.RunStarted: self.recovery.on_run,
             e.ShutdownRequested: self._on_shutdown,
         }
@@ -82,6 +92,7 @@ class Engine:
             exits.HOLD: self._on_exit_time,
             exits.RETRY: self._on_exit_time,
             STALE_INTENTS: lambda _: self.ages.on_check(),
+            REARM: self.breaker.on_due,
         }
         self.follow_up.settle_all()
 
@@ -199,6 +210,8 @@ class Engine:
             return
         reason = self.parts.exits.reason(symbol)
         if not reason or desk.now < symbol.exit_wait_ms or not desk.state.trading or not desk.state.entries_open:
+            return
+        if exits.wait_for_venue(desk, symbol):
             return
         intent = desk.state.intent_of(symbol.symbol)
         if intent is not None:

@@ -16,6 +16,7 @@ from tradebot.engine.desk import NEVER, OUTSIDE, Desk, SymbolState
 
 HOLD, RETRY = "hold", "exit_retry"
 FLATTEN = "flatten"
+MOST_DOUBLINGS = 30
 
 
 class ExitRules(Protocol):
@@ -156,10 +157,38 @@ def clear(symbol: SymbolState) -> None:
 
 
 def wait_after(desk: Desk, symbol: SymbolState, tried_ms: int) -> None:
-    """Let the next exit of a symbol wait for `exits.check_interval_s` after the one that ended at `tried_ms`."""
+    """Let the next exit of a symbol wait for `pause_ms` after the one that ended at `tried_ms`."""
     symbol.tried_ms = tried_ms
-    symbol.exit_wait_ms = tried_ms + ms(desk.profile.exits.check_interval_s)
+    symbol.exit_wait_ms = tried_ms + pause_ms(desk, symbol.symbol)
     desk.remind(symbol.exit_wait_ms, RETRY, symbol.symbol)
+
+
+def pause_ms(desk: Desk, symbol: str) -> int:
+    """Return the wait between two exits of a symbol: `exits.check_interval_s`, or longer where they keep failing.
+
+    From `fences.failures` failures on it doubles with each, up to `fences.exit_pause_max_s`, at which a halted symbol
+    begins.
+    """
+    profile, fences = desk.profile, desk.state.fences
+    usual = ms(profile.exits.check_interval_s)
+    longest = max(usual, ms(profile.fences.exit_pause_max_s))
+    if symbol in fences.quarantine:
+        return longest
+    trouble = fences.stopped("exit", symbol)
+    if trouble is None:
+        return usual
+    beyond = max(0, len(trouble.times) - profile.fences.failures + 1)
+    return min(usual << min(beyond, MOST_DOUBLINGS), longest)
+
+
+def wait_for_venue(desk: Desk, symbol: SymbolState) -> bool:
+    """Whether the venue lets nobody ask just now: then the exit waits until it does."""
+    venue = desk.state.fences.venue
+    if venue.state != "banned" or venue.until_ms <= desk.now:
+        return False
+    symbol.tried_ms, symbol.exit_wait_ms = 0, venue.until_ms
+    desk.remind(symbol.exit_wait_ms, RETRY, symbol.symbol)
+    return True
 
 
 def try_now(desk: Desk, symbol: SymbolState) -> None:

@@ -13,9 +13,11 @@ from tradebot.domain import events as e
 from tradebot.domain import facts as f
 from tradebot.domain.commands import CancelOrder, QueryOrder
 from tradebot.domain.numbers import ZERO
-from tradebot.domain.orders import Intent, Order, OrderState, Side
+from tradebot.domain.orders import HELD_BACK, Intent, Order, OrderState, Side
+from tradebot.engine.breaker import Breaker
 from tradebot.engine.desk import Desk
 from tradebot.engine.doubts import Doubts
+from tradebot.engine.fences import action_of
 from tradebot.engine.ladder import Ladder
 from tradebot.engine.parts import Parts
 from tradebot.engine.transitions import News, moves
@@ -26,8 +28,9 @@ WAIT = "wait"
 class Router:
     """Turns intents into orders, one step of the ladder after the other."""
 
-    def __init__(self, desk: Desk, parts: Parts) -> None:
+    def __init__(self, desk: Desk, parts: Parts, breaker: Breaker) -> None:
         self.desk = desk
+        self.breaker = breaker
         self.ladder = Ladder(desk, parts)
         self.doubts = Doubts(desk)
 
@@ -107,7 +110,7 @@ class Router:
             self._cancel_again(order)
 
     def on_refused(self, event: e.OrderRefused) -> None:
-        """Take a conclusive refusal: the next step is tried."""
+        """Take a conclusive refusal: the next step is tried, unless it was our own budget that held the order back."""
         order = self._moved(event.client_id, News.REFUSED)
         if order is None or order.filled:
             return
@@ -121,7 +124,13 @@ class Router:
                 message=event.message,
             )
         )
-        self._after(order)
+        self.breaker.look(action_of(order.side), order.symbol)
+        intent = self.desk.state.intents.get(order.intent_id)
+        if event.code == HELD_BACK and intent is not None:
+            self.doubts.drop(order.client_id)
+            self.ladder.end(intent, intent.ending or "held back")
+        else:
+            self._after(order)
 
     def on_fill(self, event: e.FillReported) -> None:
         """Book a fill once, also of an order that has ended; one of an unknown order is reported, not booked."""
@@ -185,6 +194,7 @@ class Router:
                 message=event.message,
             )
         )
+        self.breaker.look("cancel", order.symbol)
         self._ask(order, again=order.cancel_tries > 1)
 
     def on_unknown(self, event: e.OutcomeUnknown) -> None:
@@ -202,7 +212,7 @@ class Router:
                     cause=event.cause,
                 )
             )
-        self.doubts.plan(order, "doubted")
+        self.doubts.plan(order, "again" if event.request == "query" else "doubted")
 
     def on_reported(self, event: e.OrderReported) -> None:
         """Take the venue's picture of an order: fills first, then its state."""
@@ -269,6 +279,12 @@ class Router:
         if self.doubts.take(client_id) and (order := self.desk.state.orders.get(client_id)):
             self._query(order)
 
+    def ask_again(self) -> None:
+        """Ask at once for every order whose state or cancel is in doubt: the venue answers again."""
+        for order in list(self.desk.state.orders.values()):
+            if order.state is OrderState.UNKNOWN or order.canceling:
+                self._query(order)
+
     def _moved(self, client_id: str, news: News) -> Order | None:
         """Return the order that `news` moves; None where it changes nothing."""
         order = self.desk.state.orders.get(client_id)
@@ -301,6 +317,7 @@ class Router:
                     message=reason,
                 )
             )
+            self.breaker.look(action_of(order.side), order.symbol)
             self._after(order)
         else:
             self._done(order, _outcome(outcome), reason)
@@ -317,6 +334,8 @@ class Router:
                 reason=reason,
             )
         )
+        if outcome == "absent":
+            self.breaker.look(action_of(order.side), order.symbol)
         self._after(order)
 
     def _after(self, order: Order) -> None:

@@ -12,6 +12,8 @@ from tradebot.domain import facts as f
 from tradebot.domain.ledger import Ledger
 from tradebot.domain.numbers import EXACT, ZERO
 from tradebot.domain.orders import Intent, IntentState, Order, OrderState, Side
+from tradebot.engine.fences import RULES as FENCES
+from tradebot.engine.fences import Fences
 
 KEPT_ORDERS = 200
 """How many ended orders stay known, so that a late fill of one is still booked once (memory bound, not a setting)."""
@@ -56,6 +58,7 @@ class EngineState(Struct):
     epoch: int = 0
     paused: str = ""  # who paused buying, "" while it is not
     flattening: bool = False  # everything is to be sold
+    fences: Fences = field(default_factory=Fences)
 
     def apply(self, fact: f.Fact, at_ms: int) -> None:
         """Change by one fact. Facts without a rule here change nothing."""
@@ -63,6 +66,9 @@ class EngineState(Struct):
         rule = RULES.get(type(fact))
         if rule is not None:
             rule(self, fact, at_ms)
+        fence = FENCES.get(type(fact))
+        if fence is not None and fence(self.fences, fact, at_ms):
+            self.epoch += 1
 
     def order(self, client_id: str) -> Order | None:
         """Return the order of `client_id`, ended ones included while they are kept."""

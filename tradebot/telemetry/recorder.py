@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import get_args
 
 from tradebot.domain.facts import (
     CATALOGUE,
@@ -17,10 +18,12 @@ from tradebot.domain.facts import (
     OrderSent,
     PositionClosed,
     ProfileTaken,
+    VenueStateChanged,
     level_of,
 )
 from tradebot.domain.numbers import ZERO
 from tradebot.domain.orders import Side
+from tradebot.domain.venue_facts import VenueState
 from tradebot.telemetry.logs import LogPipeline
 from tradebot.telemetry.metrics import Metrics, SwitchedMetrics
 from tradebot.telemetry.words import fact_words, placed_words
@@ -46,17 +49,21 @@ class FactRecorder:
         self._pnl = ZERO
         self._fees = ZERO
         metrics.declare(*sorted({kind.metric for kind in CATALOGUE if kind.metric} | {"orders_filled"}))
+        self._venue: VenueState = "up"
         self._gauge_intents()
+        self._gauge_venue()
 
     def gauge(self) -> None:
         """Set every gauge anew: what is counted in was changed."""
         self._gauge_intents()
         self._gauge_books()
+        self._gauge_venue()
 
-    def restore(self, buys: Iterable[int], sells: Iterable[int]) -> None:
-        """Begin with these intents (their ids) pending, as recovery found them."""
-        self._buys, self._sells = set(buys), set(sells)
+    def restore(self, buys: Iterable[int], sells: Iterable[int], venue: VenueState = "up") -> None:
+        """Begin with these intents (their ids) pending and the venue's last state, as recovery found them."""
+        self._buys, self._sells, self._venue = set(buys), set(sells), venue
         self._gauge_intents()
+        self._gauge_venue()
 
     def record(self, facts: Sequence[Fact], now_ms: int, last_seq: int = 0) -> None:
         """Tell `facts`; never blocks and never raises. `last_seq` is the seq of the last one, 0 if unknown."""
@@ -97,6 +104,9 @@ class FactRecorder:
                 self._gauge_intents()
             case PositionClosed():
                 self._book(fact.pnl, fact.fees)
+            case VenueStateChanged():
+                self._venue = fact.state
+                self._gauge_venue()
             case _:
                 pass
 
@@ -105,6 +115,11 @@ class FactRecorder:
         self._metrics.gauge("pending_buy_intents", len(self._buys))
         self._metrics.gauge("pending_intents", pending)
         self._metrics.peak("pending_intents_max", pending)
+
+    def _gauge_venue(self) -> None:
+        """Set the gauge of the venue's present state to 1, those of the others to 0."""
+        for state in get_args(VenueState):
+            self._metrics.gauge("venue_state", int(state == self._venue), state=state)
 
     def _book(self, pnl: Decimal, fees: Decimal) -> None:
         self._pnl += pnl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Context, Decimal
 from typing import Any, TypeVar, cast
 
@@ -70,6 +71,17 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def _seconds(ms: int) -> str:
     return f"{ms / 1000:g} s"
+
+
+_CLOCK = {"right": "near enough again", "off": "to be set right", "wrong": "nothing is bought"}
+
+
+def _until(ms: int) -> str:
+    return f", until {datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC" if ms else ""
+
+
+def _consequence(state: str) -> str:
+    return "" if state == "up" else "; nothing is bought, exits go on as far as it lets them"
 
 
 def _size(fact: f.OrderPlanned) -> str:
@@ -179,4 +191,28 @@ _says(
         f" PnL {'+' if x.pnl >= 0 else ''}{_average(x.pnl)} quote"
     ),
 )
+_says(
+    f.VenueStateChanged,
+    lambda x: f"The venue is {x.state}, it was {x.previous}: {x.reason}{_until(x.until_ms)}{_consequence(x.state)}",
+)
+_says(
+    f.ClockJudged,
+    lambda x: (
+        f"This machine's clock is {abs(x.offset_ms)} ms {'ahead of' if x.offset_ms >= 0 else 'behind'} the venue's,"
+        f" {_CLOCK[x.state]} (limit {x.limit_ms} ms)"
+    ),
+)
+_says(
+    f.SymbolQuarantined,
+    lambda x: f"{x.symbol} is not traded by the venue ({x.reason}): not bought, exits are tried slowly, others go on",
+)
+_says(f.SymbolReleased, lambda x: f"{x.symbol} is traded again ({x.reason})")
+_says(
+    f.BreakerTripped,
+    lambda x: (
+        f"{x.symbol}: {x.action} failed {x.count} times for one cause, {x.cause}:"
+        f" {'stopped' if x.action == 'buy' else 'tried rarely'}{_until(x.until_ms)} or until `tradebot rearm`"
+    ),
+)
+_says(f.BreakerRearmed, lambda x: f"{x.symbol}: {x.action} may be tried again, rearmed by {x.who}")
 _says(f.StaleDataSeen, lambda x: f"{len(x.symbols)} symbols have stale prices and are not bought: {_listed(x.symbols)}")

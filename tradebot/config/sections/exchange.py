@@ -1,6 +1,7 @@
 """How is an exchange spoken to? Asked by the venue and the feed that go through ccxt."""
 
 from tradebot.config.base import Seconds, Table, setting
+from tradebot.config.sections.exchange_health import Health, RequestBudget
 
 
 class Exchange(Table):
@@ -39,11 +40,23 @@ class Exchange(Table):
     reconcile_interval_s: Seconds = setting(60.0, reload="restart", ge=1, le=86_400)
     """How often open orders and trades are compared over REST, besides after every reconnect."""
 
-    keep_alive_s: Seconds = setting(10.0, reload="restart", ge=0.1, le=120)
-    """A socket silent for so long is asked for a sign of life; without one it is opened anew."""
+    keep_alive_s: Seconds = setting(5.0, reload="restart", ge=0.1, le=120)
+    """How often each socket is asked for a sign of life; one that gives none for 2.5 times as long is opened anew."""
+
+    renew_after_s: Seconds = setting(82_800.0, reload="restart", ge=1, le=604_800)
+    """Age at which a socket is replaced by a new one, before the exchange ends it (Binance: after 24 h)."""
 
     clock_interval_s: Seconds = setting(60.0, reload="restart", ge=1, le=86_400)
     """How often the difference to the exchange's clock is measured."""
 
-    max_clock_offset_ms: int = setting(1_000, reload="restart", ge=1, le=60_000)
-    """Difference to the exchange's clock from which a start is refused and a run warns."""
+    warn_clock_offset_ms: int = setting(250, reload="restart", ge=1, le=60_000)
+    """Difference to the exchange's clock from which a run warns."""
+
+    max_clock_offset_ms: int = setting(1_000, reload="restart", looser="higher", ge=1, le=60_000)
+    """Difference to the exchange's clock from which a start is refused and a run buys nothing."""
+
+    health: Health = setting(Health, reload="restart")
+    """When it counts as fit to trade on."""
+
+    requests: RequestBudget = setting(RequestBudget, reload="restart")
+    """How many requests may leave."""
