@@ -28,8 +28,6 @@ from tradebot.storage.files import set_aside, utc_stamp, write_atomic
 from tradebot.storage.history import History
 from tradebot.storage.home import Home
 from tradebot.storage.journal import SqliteJournal
-from tradebot.storage.journal_keeping import JournalKeeper
-from tradebot.storage.journal_pruning import Keeping, read_snapshot
 from tradebot.storage.session import Session
 from tradebot.telemetry.console import Console
 from tradebot.telemetry.library_logs import library_logs
@@ -173,10 +171,7 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
         durability=settings.durability,
     )
     stack.callback(journal.close, limits.callback_timeout_s)
-    keeping = Keeping(settings.keep_days, settings.keep_facts, settings.archive)
-    keeper = JournalKeeper(journal, keeping, settings.prune_interval_s, telling.log, clock.now_ms)
-    copies = [telling.session.state / "engine_transient.json"]
-    checkpointer = Checkpointer(home.checkpoint, copies, telling.log, on_durable=keeper.offer)
+    checkpointer = Checkpointer(home.checkpoint, [telling.session.state / "engine_transient.json"], telling.log)
     checkpointer.start()
     stack.callback(checkpointer.close, limits.callback_timeout_s)
     account, image = None, None
@@ -240,8 +235,7 @@ def _taken_back(
         except StorageFailed as error:
             why = str(error)
     engine = make()
-    kept = _snapshot(profile, opened, telling)
-    summary = str(engine.restore(kept, opened.journal.read(int(kept["seq"]) if kept else 0)))
+    summary = str(engine.restore(None, opened.journal.read(0)))
     if story := _contradiction(profile, engine, opened):
         raise CannotStart(
             f"{opened.home.folder}: the journal and the paper account contradict each other: {story}; "
@@ -251,17 +245,6 @@ def _taken_back(
     if why:
         _set_aside_checkpoint(opened, telling, clock, why)
     return engine, summary
-
-
-def _snapshot(profile: Profile, opened: Opened, telling: Telling) -> dict[str, Any] | None:
-    """Return what the journal itself says of the facts that have left its file, None where none has."""
-    path = opened.home.journal
-    snapshot = read_snapshot(path)
-    for words in snapshot.damage:
-        telling.log.emit("events", "ERROR", "JOURNAL_SNAPSHOT_DAMAGED", words, path=str(path))
-    if snapshot.document is None or profile.state.crash_recovery:
-        return snapshot.document
-    return {**snapshot.document, "windows": {}}
 
 
 def _contradiction(profile: Profile, engine: Engine, opened: Opened) -> str:
