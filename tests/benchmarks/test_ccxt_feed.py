@@ -58,7 +58,7 @@ async def cost_us(decoder: Decoder, kind: str) -> float:
     exchange = made("http://127.0.0.1:9", clock, markets=[("BTC/USDT", "BTCUSDT")])
     exchange.number = float
     counts = FeedTold(Heard(), "binance")
-    sockets = Sockets(exchange, counts, 20.0)
+    sockets = Sockets(exchange, counts, 20.0, 82_800.0)
     snapshot = {"bids": [[99.0, 1.0]], "asks": [[100.0, 1.0]], "nonce": 1, "timestamp": NOW, "symbol": "BTC/USDT"}
     if decoder == "fast":
         fast = FastReader(exchange, ["BTC/USDT"], levels, told.append, counts, clock.now_ms, lambda: 0)

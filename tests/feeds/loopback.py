@@ -56,6 +56,10 @@ class Heard:
         """Return how many records of a type there are."""
         return sum(one == event_type for one, _ in self.records)
 
+    def kinds(self) -> list[str]:
+        """Return the types of the records, in order."""
+        return [event_type for event_type, _ in self.records]
+
     async def until(self, holds: Callable[[], bool], limit_s: float = 20.0) -> None:
         """Return once `holds`, looked at after every event and record. Raises TimeoutError."""
         async with asyncio.timeout(limit_s):

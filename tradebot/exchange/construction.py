@@ -24,7 +24,10 @@ Ccxt = Any
 _LOGGER: Final = logging.getLogger("tradebot.ccxt")
 _LOGGER.setLevel(logging.WARNING)
 
-_MISSES = 1  # unanswered pings before a socket counts as lost
+SILENT_PINGS: Final = 2.5
+"""So many intervals between two pings may pass without any frame. With 1, ccxt drops a socket whose pongs come at once:
+it looks right before it asks again."""
+
 _ONLY_SPOT: Final = {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False}
 
 
@@ -76,7 +79,7 @@ def connect(
     exchange.streaming = {
         **exchange.streaming,
         "keepAlive": round(settings.keep_alive_s * 1000),
-        "maxPingPongMisses": _MISSES,
+        "maxPingPongMisses": SILENT_PINGS,
     }
     if settings.base_url:
         exchange.urls = moved(exchange.urls, settings.base_url, dialect.places)
@@ -95,6 +98,11 @@ async def disconnect(exchange: Ccxt) -> None:
     finally:
         if not session.closed:
             await session.close()
+
+
+def noticed_within_s(keep_alive_s: float) -> float:
+    """Return how long a socket whose peer is gone is kept at most: what may pass silently, and the look after it."""
+    return keep_alive_s * (SILENT_PINGS + 1)
 
 
 def public_taps(settings: Exchange, budget: Budget) -> Taps:

@@ -116,10 +116,11 @@ class _SocketHooks(_CCXT):  # type: ignore[misc]  # stands before a class known 
         client = super().client(url)
         if not hasattr(client, "tradebot_guarded"):
             client.tradebot_guarded = True
-            client.handle_message = _guarded(client)
+            client.handle_message = _guarded(client, self.milliseconds)
         return client
 
     def on_connected(self, client: Any, message: Any = None) -> None:
+        client.lastPong = self.milliseconds()  # ccxt begins to count at its first ping only
         super().on_connected(client, message)
         self.tradebot_taps.on_connected(client.url)
 
@@ -140,10 +141,11 @@ def end(client: Any, why: str) -> None:
     client.on_error(NetworkError(why))
 
 
-def _guarded(client: Any) -> Callable[[Any], None]:
+def _guarded(client: Any, now_ms: Callable[[], int]) -> Callable[[Any], None]:
     handle = client.handle_message
 
     def guarded(message: Any) -> None:
+        client.lastPong = now_ms()  # any frame is a sign of life; a pong may wait behind many of them
         try:
             handle(message)
         except Exception as error:  # noqa: BLE001 - the border to ccxt's handlers: one that fails would stop the reading

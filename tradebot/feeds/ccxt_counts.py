@@ -13,6 +13,7 @@ class FeedCounts(Struct):
     connections: int = 0
     connects: int = 0
     disconnects: int = 0
+    renewals: int = 0
     silences: int = 0
     gaps: int = 0
     snapshots: int = 0
@@ -35,10 +36,13 @@ class FeedTold:
         self.count.connections += 1
         self._log.emit("system", "INFO", "FEED_CONNECTED", f"Connected to {url}", **self._about(url))
 
-    def disconnected(self, url: str, cause: str) -> None:
-        """Tell that a connection that stood is lost."""
-        self.count.disconnects += 1
+    def disconnected(self, url: str, cause: str, *, replaced: bool = False) -> None:
+        """Tell that a connection that stood is lost, or closed since another one tells its prices."""
         self.count.connections -= 1
+        if replaced:
+            self._log.emit("system", "INFO", "FEED_MOVED", f"Moved from {url} to a new connection", **self._about(url))
+            return
+        self.count.disconnects += 1
         self._log.emit(
             "system", "WARNING", "FEED_DISCONNECTED", f"Lost {url}: {cause}; connecting anew", **self._about(url, cause)
         )
@@ -71,6 +75,18 @@ class FeedTold:
         """Tell that the server announced its end."""
         self._log.emit(
             "system", "INFO", "FEED_SERVER_SHUTDOWN", f"{url} will close; moving to a new one", **self._about(url)
+        )
+
+    def renewed(self, url: str, age_s: float) -> None:
+        """Tell that a connection is replaced by a new one since it is old."""
+        self.count.renewals += 1
+        self._log.emit(
+            "system",
+            "INFO",
+            "FEED_RENEWED",
+            f"{url} is {age_s:.0f} s old; moving to a new one before the exchange ends it",
+            age_s=round(age_s, 3),
+            **self._about(url),
         )
 
     def gap(self, symbol: str, cause: str) -> None:

@@ -44,6 +44,7 @@ class FastReader:
 
     def take(self, sockets: Sockets, client: Any, data: Any) -> bool:
         """Publish what a message tells; return whether it was a market message."""
+        self._messages.replaced = bool(client.tradebot_socket.retired_s)
         try:
             tells = self._messages.read(data, self._now_ms())
         except Unreadable as error:

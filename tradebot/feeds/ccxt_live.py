@@ -22,9 +22,6 @@ from tradebot.ports import Clock, Log
 CLOSE_S = 3.0
 """Longest time in which sockets are closed politely at the end."""
 
-_PONGS_MISSED = 3.5
-"""Beyond what the watch over the sockets allows. With 1, ccxt takes a pong for missed that came at once."""
-
 
 class CcxtLive:
     """Best bid and ask, trades and books of `instruments`, through ccxt's connections.
@@ -32,7 +29,7 @@ class CcxtLive:
     `connect` makes a ccxt.pro exchange, in the running loop (`exchange.construction.connect`); each run makes one and
     closes it. Its sockets, handlers and number type are the feed's own, so it is shared with nobody; where its markets
     are set already, they are not asked for. `offset_ms` tells what our clock is minus the exchange's (`ClockOffset`).
-    `keep_alive_s` is how often a silent socket is asked for a sign of life.
+    `keep_alive_s` is how often each socket is asked for a sign of life, `renew_after_s` at which age it is replaced.
 
     A symbol without news stays silent here, and is marked stale by its age where it is decided upon; a connection
     without news is closed and opened anew, which the log tells as FEED_* records.
@@ -49,7 +46,8 @@ class CcxtLive:
         log: Log,
         *,
         offset_ms: Callable[[], int],
-        keep_alive_s: float = 10.0,
+        keep_alive_s: float = 5.0,
+        renew_after_s: float = 82_800.0,
     ) -> None:
         self._connect = connect
         self._settings = settings
@@ -58,6 +56,7 @@ class CcxtLive:
         self._log = log
         self._offset_ms = offset_ms
         self._keep_alive_s = keep_alive_s
+        self._renew_after_s = renew_after_s
         self.counts = FeedCounts()
         """What happened in the present run."""
 
@@ -86,9 +85,8 @@ class CcxtLive:
             raise CannotStart(f"{exchange.id}: does not trade {', '.join(unknown)}")
         told = FeedTold(self._log, exchange.id)
         self.counts = count = told.count
-        keep_alive_ms = round(1000 * min(self._keep_alive_s, settings.silence_s / 2))
+        keep_alive_ms = round(1000 * ping_interval_s(self._keep_alive_s, settings.silence_s))
         exchange.streaming["keepAlive"] = min(exchange.streaming.get("keepAlive") or keep_alive_ms, keep_alive_ms)
-        exchange.streaming["maxPingPongMisses"] = _PONGS_MISSED
         exchange.number = float  # books of text would be sorted as text
         whats: list[What] = ["quotes"]
         if settings.trades:
@@ -101,7 +99,7 @@ class CcxtLive:
             count.events += 1
             publish(event)
 
-        sockets = Sockets(exchange, told, settings.silence_s)
+        sockets = Sockets(exchange, told, settings.silence_s, self._renew_after_s)
         parts: list[Coroutine[Any, Any, None]] = [sockets.watch()]
         if settings.decoder == "fast" and exchange.id in FAST:
             fast = FastReader(
@@ -123,6 +121,11 @@ class CcxtLive:
             raise _first(errors) from None
         finally:
             sockets.end()
+
+
+def ping_interval_s(keep_alive_s: float, silence_s: float) -> float:
+    """Return how often a socket is asked for a sign of life: it has to answer before its silence ends it."""
+    return min(keep_alive_s, silence_s / 2)
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> Exception:

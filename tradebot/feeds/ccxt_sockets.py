@@ -28,16 +28,28 @@ PRICE_SILENCE = 3
 MOST_PRICE_SILENCES = 96
 
 OLD_SOCKET_S = 10.0
-"""Longest time in which a connection that will be closed by the server is kept beside the new one."""
+"""Longest time in which a connection that will be closed is kept beside the new one."""
+
+RENEWAL_SPREAD = 0.1
+"""Connections made together are replaced apart: one at the age that is set, others earlier by up to this share."""
+
+_GOLDEN = 0.618033988749895
+"""Multiples of it, without their whole parts, are spread evenly however many there are."""
+
+
+def renewal_age_s(renew_after_s: float, number: int) -> float:
+    """Return at which age the connection of that number, counted from 0, is replaced."""
+    return renew_after_s * (1 - RENEWAL_SPREAD * (number * _GOLDEN % 1))
 
 
 class _Socket:
     """One web-socket client of ccxt and when it spoke last; times are of the loop's clock."""
 
-    __slots__ = ("begun_s", "client", "connected", "frame_s", "lost", "patience", "price_s", "retired_s")
+    __slots__ = ("age_s", "begun_s", "client", "connected", "frame_s", "lost", "patience", "price_s", "retired_s")
 
-    def __init__(self, client: Any, now_s: float, patience: int) -> None:
+    def __init__(self, client: Any, now_s: float, patience: int, age_s: float) -> None:
         self.client = client
+        self.age_s = age_s  # at which it is replaced
         self.begun_s = self.frame_s = self.price_s = now_s
         self.connected = False
         self.lost = False
@@ -49,13 +61,16 @@ class Sockets:
     """The connections of one ccxt exchange instance, watched over; `told` counts what happens to them.
 
     `on_text` sees every message before ccxt does, `on_result` what ccxt made of those it read; both are set before
-    the first subscription.
+    the first subscription. One that is `silence_s` without a message is closed, one that is `renew_after_s` old
+    replaced: whoever subscribed there gets a `moved`, and the old one is heard until the new one tells prices.
     """
 
-    def __init__(self, exchange: Any, told: FeedTold, silence_s: float) -> None:
+    def __init__(self, exchange: Any, told: FeedTold, silence_s: float, renew_after_s: float) -> None:
         self._exchange: Any = exchange
         self._told = told
         self._silence_s = silence_s
+        self._renew_after_s = renew_after_s
+        self._made = 0
         self.on_text: OnText = lambda _client, _data: False
         self.on_result: OnResult = lambda _result: False
         self._loop = asyncio.get_running_loop()
@@ -74,6 +89,8 @@ class Sockets:
         exchange.watch = self._watching(self._watch)
         exchange.watch_multiple = self._watching(self._watch_multiple)
         self._network_error: type[Exception] = import_module("ccxt").NetworkError
+        self.moved: type[Exception] = type("Moved", (self._network_error,), {})
+        """What a subscription ends with that is to be made again at once, on a new connection."""
 
     def priced(self, client: Any) -> None:
         """Take note that a price came from `client`."""
@@ -91,16 +108,32 @@ class Sockets:
             self._drop(client, "a subscription failed")
 
     def going(self, client: Any) -> None:
-        """Move to a new connection: the server will close `client`, which is heard until the new one speaks."""
-        socket = client.tradebot_socket
+        """Move to a new connection: the server will close `client`."""
+        if self._move(client.tradebot_socket, "the server will close it"):
+            self._told.server_going(client.url)
+
+    def _renew(self, socket: _Socket, now: float) -> None:
+        if self._move(socket, "it is old"):
+            self._told.renewed(socket.client.url, now - socket.begun_s)
+
+    def _move(self, socket: _Socket, cause: str) -> bool:
+        """Let its subscriptions go to a new connection; return whether that is so from now on."""
+        client = socket.client
         if socket.retired_s or socket.lost:
-            return
-        self._told.server_going(client.url)
+            return False
         socket.retired_s = self._loop.time()
         if self._exchange.clients.get(client.url) is client:
             del self._exchange.clients[client.url]
-        client.reject(self._network_error(f"{client.url} will be closed by the server"))
+        client.reject(self.moved(cause))
         self._wake.set()
+        return True
+
+    def replaced(self, client: Any) -> bool:
+        """Whether a newer connection tells the prices of `client` by now."""
+        if not client.tradebot_socket.retired_s:
+            return False
+        newer = self._exchange.clients.get(client.url)
+        return newer is not None and newer.tradebot_socket.price_s > newer.tradebot_socket.begun_s
 
     def end(self) -> None:
         """Take note that the connections are closed by us from here on: none of them is lost."""
@@ -122,10 +155,11 @@ class Sockets:
         if not socket.connected:
             return now + self._silence_s
         if socket.retired_s:
-            newer = self._exchange.clients.get(socket.client.url)
-            spoke = newer is not None and newer.tradebot_socket.price_s > newer.tradebot_socket.begun_s
-            if spoke or now >= socket.retired_s + OLD_SOCKET_S:
+            if self.replaced(socket.client) or now >= socket.retired_s + OLD_SOCKET_S:
                 self._drop(socket.client, "replaced before the server closed it")
+            return now + 0.1
+        if now >= socket.begun_s + socket.age_s:
+            self._renew(socket, now)
             return now + 0.1
         price_silence_s = socket.patience * self._silence_s
         if now >= socket.frame_s + self._silence_s:
@@ -135,7 +169,7 @@ class Sockets:
             self._told.silent(socket.client.url, now - socket.price_s, "price")
             self._patience[socket.client.url] = min(socket.patience * 2, MOST_PRICE_SILENCES)
             self._drop(socket.client, "it told no price")
-        return min(socket.frame_s + self._silence_s, socket.price_s + price_silence_s)
+        return min(socket.frame_s + self._silence_s, socket.price_s + price_silence_s, socket.begun_s + socket.age_s)
 
     # -- what ccxt calls ----------------------------------------------------------------------------
 
@@ -149,7 +183,9 @@ class Sockets:
     def _client(self, url: str) -> Any:
         client = self._make(url)
         if not hasattr(client, "tradebot_socket"):
-            socket = _Socket(client, self._loop.time(), self._patience.get(url, PRICE_SILENCE))
+            age_s = renewal_age_s(self._renew_after_s, self._made)
+            self._made += 1
+            socket = _Socket(client, self._loop.time(), self._patience.get(url, PRICE_SILENCE), age_s)
             self._sockets.append(socket)
             client.tradebot_socket = socket
             self._stand_between(client, socket)
@@ -176,6 +212,8 @@ class Sockets:
                 raise
 
         def result(value: Any, message_hash: Any) -> Any:
+            if self.replaced(client):
+                return value  # what it tells now may be older than what the new connection told
             if on_result(value):
                 self.priced(client)
                 return value
@@ -189,6 +227,7 @@ class Sockets:
         socket = client.tradebot_socket
         socket.begun_s = socket.frame_s = socket.price_s = self._loop.time()
         socket.connected = True
+        self._wake.set()
         self._told.connected(client.url)
         self._on_connected(client, *rest)
 
@@ -215,7 +254,7 @@ class Sockets:
         if socket in self._sockets:
             self._sockets.remove(socket)
         if socket.connected and not socket.lost and not self._ending:
-            self._told.disconnected(client.url, cause)
+            self._told.disconnected(client.url, cause, replaced=bool(socket.retired_s))
         socket.lost = True
 
     def _drop(self, client: Any, cause: str) -> None:

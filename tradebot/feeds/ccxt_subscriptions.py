@@ -138,6 +138,9 @@ async def hold(
         try:
             await call()
             cause = "ccxt answered with something that is no price"
+        except sockets.moved:
+            wait_s = FIRST_WAIT_S
+            continue
         except never as error:
             raise CannotStart(f"{exchange.id}: no {subscription}: {error}") from error
         except (ccxt.NetworkError, HeldBack) as error:

@@ -45,6 +45,7 @@ _Read = Callable[[str, int], Told | None]
 
 
 class _Ticker(Struct, gc=False):
+    u: int
     s: str
     b: float
     B: float
@@ -108,6 +109,9 @@ class BinanceMessages:
         self._aggregate = _decoder(_Aggregate)
         self._depth = _decoder(_Depth)
         self._outline = _decoder(_Outline)
+        self.replaced = False
+        """Whether what is read comes from a connection beside which there is a newer one: set before each message."""
+        self._last_quote: dict[str, int] = {}
         self._last_trade: dict[str, int] = {}
         self._last_aggregate: dict[str, int] = {}
         self._readers: dict[str, _Read] = {
@@ -157,8 +161,9 @@ class BinanceMessages:
     def _quote(self, data: str, receipt_ms: int) -> QuoteSeen | None:
         read = self._ticker(data)
         symbol = self._symbols.get(read.s)
-        if symbol is None:
+        if symbol is None or (self.replaced and read.u <= self._last_quote.get(symbol, -1)):
             return None
+        self._last_quote[symbol] = read.u
         return quote(symbol, read.b, read.a, read.B, read.A, receipt_ms)
 
     def _traded(self, data: str, receipt_ms: int) -> TradeSeen | None:

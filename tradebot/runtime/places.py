@@ -128,6 +128,7 @@ def _exchange_feed(profile: Profile, clock: Clock, log: Log) -> Feed:
         log,
         offset_ms=lambda: offset_ms,
         keep_alive_s=settings.keep_alive_s,
+        renew_after_s=settings.renew_after_s,
     )
 
 

@@ -177,7 +177,7 @@ class CcxtSpot:
         if can.clock:
             self._spawn("clock", self._keep_time())
         if can.user_stream:
-            stream = UserStream(trading, self, self._dialect, settings.request_timeout_s)
+            stream = UserStream(trading, self, self._dialect, settings.request_timeout_s, settings.renew_after_s)
             self._spawn("stream", stream.run())
 
     def _connect(self, taps: Taps, *, throttled: bool) -> Ccxt:

@@ -1,7 +1,8 @@
 """Is the exchange telling of own orders by itself? Keeps the user stream up; asked by the ccxt venue.
 
 Whatever ends it (a lost or half-open socket, an ended stream, a shutdown of the server) is told and followed by
-another connection, with growing pauses; every connection is followed by a reconciliation.
+another connection, with growing pauses; every connection is followed by a reconciliation. One that grows old is
+replaced before the exchange ends it.
 """
 
 from __future__ import annotations
@@ -35,14 +36,23 @@ class Lost(Exception):
     """The stream is over; the text says how."""
 
 
-class UserStream:
-    """Keeps one user stream of an instance of ccxt up until it is cancelled."""
+class Replaced(Exception):
+    """A socket ends as it should: another one has its place."""
 
-    def __init__(self, exchange: Any, user: StreamUser, dialect: Any, timeout_s: float) -> None:
+
+class UserStream:
+    """Keeps one user stream of an instance of ccxt up until it is cancelled.
+
+    A subscription unanswered for `timeout_s` is begun again. Where the exchange ends sockets by their age (Binance,
+    after 24 h), one is replaced at `renew_after_s`: the new one tells before the old one is closed.
+    """
+
+    def __init__(self, exchange: Any, user: StreamUser, dialect: Any, timeout_s: float, renew_after_s: float) -> None:
         self._exchange = exchange
         self._user = user
         self._dialect = dialect
         self._timeout_s = timeout_s
+        self._renew_after_s = renew_after_s
         self.connections = 0
         """How often it was connected."""
 
@@ -67,7 +77,19 @@ class UserStream:
             await asyncio.sleep(pause_s)
 
     async def _signed(self) -> None:
-        """Subscribe as Binance wants it (userDataStream.subscribe.signature) and wait until the socket ends."""
+        """Subscribe as Binance wants it (userDataStream.subscribe.signature), renew, and wait until a socket ends."""
+        client = await self._subscribed()
+        while True:
+            self.connections += 1
+            self._user.up()
+            over = client.future("tradebot:over")  # ccxt rejects it with the socket
+            await asyncio.wait((over,), timeout=self._renew_after_s)
+            if over.done():
+                over.result()
+                return
+            client = await self._renewed(client)
+
+    async def _subscribed(self) -> Any:
         exchange = self._exchange
         url = exchange.urls["api"]["ws"]["ws-api"]["spot"]
         try:
@@ -76,10 +98,22 @@ class UserStream:
         except TimeoutError:
             end(exchange.client(url), "no answer to the subscription")
             raise Lost("no answer to the subscription") from None
-        over = exchange.client(url).future("tradebot:over")  # ccxt rejects it with the socket
-        self.connections += 1
-        self._user.up()
-        await over
+        return exchange.client(url)
+
+    async def _renewed(self, old: Any) -> Any:
+        """Return the client of a new socket that tells of own orders; `old` is closed then, and not before.
+
+        Both tell for a moment: what comes twice is known by its order and trade ids.
+        """
+        clients = self._exchange.clients
+        old.futures.pop("tradebot:over").cancel()
+        old.error = Replaced("it is old")  # or ccxt takes its end for that of the new socket
+        del clients[old.url]
+        try:
+            new = await self._subscribed()
+        finally:
+            end(old, "replaced by a new socket")
+        return new
 
     async def _watched(self) -> None:
         """Watch by ccxt's unified method: what it returns is a hint, since its own cache keeps no order of events."""
