@@ -19,6 +19,7 @@ from tradebot.engine.engine import Engine
 from tradebot.ports import NotNow
 from tradebot.runtime.reload import MOST_WAITING
 from tradebot.runtime.wiring import Makers
+from tradebot.storage.history import History
 
 STOPS = "[exits]\nstop_loss_bps = 30\n"
 TIGHTER = ("stop_loss_bps = 30", "stop_loss_bps = 25")
@@ -296,3 +297,20 @@ async def test_a_generation_that_is_no_valid_profile_any_more_is_rejected_with_i
         assert outcome.faults[0].key == "exits.stop_loss_bps"
         assert bot.text == before
         bot.one_generation()
+
+
+@in_loop
+async def test_a_history_that_is_removed_while_the_bot_trades_is_told_and_written_anew(tmp_path: Path) -> None:
+    async with running(write_profile(tmp_path, STOPS)) as bot:
+        path = bot.run.opened.home.profiles
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink()
+        told = await bot.record("PROFILE_HISTORY_LOST")
+        assert told["level"] == "ERROR"
+        assert "it is written anew, whole" in told["message"]
+        assert (await bot.edit(TIGHTER)).outcome == "applied"
+        bot.one_generation()
+        beside = History.read_only(path)
+        assert beside is not None
+        assert [one.number for one in beside.generations(9)] == [2, 1]
+        beside.close()

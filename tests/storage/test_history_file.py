@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.disks import mounted
-from tests.storage.generations import apply, digest, generation, open_history, read_history, verdict
+from tests.storage.generations import BUSY_S, apply, digest, generation, open_history, read_history, verdict
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import Generation
 from tradebot.storage import history_rows as rows
@@ -311,3 +311,83 @@ def test_a_history_of_many_edits_does_not_grow_for_ever(tmp_path: Path) -> None:
     history.close()
     assert sizes[-1] - sizes[4] < 300 * 2000, "beyond the texts that are kept, an edit leaves its lines"
     assert path.stat().st_size < 2_000_000
+
+
+# -- a file that is removed while it is open --------------------------------------------------------------
+
+
+def removed(path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
+@pytest.mark.parametrize("tails", [("",), ("", "-wal", "-shm")], ids=["alone", "with-its-log"])
+def test_a_history_that_is_removed_while_it_is_open_is_written_anew_whole(tmp_path: Path, tails: Sequence[str]) -> None:
+    path, told = tmp_path / "profiles.sqlite", list[str]()
+    history = History.open(path, BUSY_S, told.append)
+    apply(history, 1, good=True)
+    history.judge(verdict(9, "pending"))
+    for tail in tails:
+        path.with_name(path.name + tail).unlink()
+    history.look()
+    (story,) = told
+    assert f"{path}: the profile history was removed while the bot runs; it is written anew, whole" in story
+    assert path.stat().st_mode & 0o777 == 0o600
+    apply(history, 2)
+    history.look()
+    assert len(told) == 1
+    beside = read_history(path)
+    assert (in_force(beside), beside.verdict(digest(9))) == (2, verdict(9, "pending"))
+    beside.close()
+    history.close()
+    again = open_history(path)
+    assert [one.number for one in again.generations(9)] == [2, 1]
+    assert [file.source for file in again.generations(9)[1].files] == [file.source for file in generation(1).files]
+    again.close()
+
+
+def test_a_change_of_a_history_that_was_removed_is_not_lost(tmp_path: Path) -> None:
+    path, told = tmp_path / "profiles.sqlite", list[str]()
+    history = History.open(path, BUSY_S, told.append)
+    apply(history, 1)
+    removed(path)
+    apply(history, 2)
+    history.close()
+    assert len(told) == 1
+    again = open_history(path)
+    assert in_force(again) == 2
+    again.close()
+
+
+def test_a_file_that_was_put_in_the_place_of_a_history_is_left_alone_and_told_once(tmp_path: Path) -> None:
+    path, told = tmp_path / "profiles.sqlite", list[str]()
+    history = History.open(path, BUSY_S, told.append)
+    apply(history, 1)
+    removed(path)
+    path.write_bytes(b"put back by somebody")
+    history.look()
+    history.look()
+    assert told == [f"{path}: another file was put in the place of the profile history"]
+    with pytest.raises(StorageFailed, match="another file was put in the place of the profile history"):
+        apply(history, 2)
+    assert path.read_bytes() == b"put back by somebody"
+    assert in_force(history) == 1
+    history.close()
+
+
+def test_a_history_whose_folder_was_removed_says_so_once_and_holds_what_it_knows(tmp_path: Path) -> None:
+    home, told = tmp_path / "home", list[str]()
+    home.mkdir()
+    history = History.open(home / "profiles.sqlite", BUSY_S, told.append)
+    apply(history, 1)
+    shutil.rmtree(home)
+    history.look()
+    history.look()
+    (story,) = told
+    assert "cannot be written (No such file or directory)" in story
+    with pytest.raises(StorageFailed, match="cannot be written"):
+        apply(history, 2)
+    home.mkdir()
+    apply(history, 3)
+    assert in_force(history) == 3
+    history.close()

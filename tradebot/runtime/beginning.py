@@ -18,16 +18,23 @@ TOLD = 6
 
 
 def open_history(path: Path, busy_s: float, now_ms: int, log: Log) -> History:
-    """Open the profile's history; a damaged one is set aside and reported, a new one begun. Raises StorageFailed."""
+    """Open the profile's history; a damaged one is set aside and reported, a new one begun. Raises StorageFailed.
+
+    One that is removed while the bot runs is reported, too, and written anew.
+    """
+
+    def lost(story: str) -> None:
+        log.emit("events", "ERROR", "PROFILE_HISTORY_LOST", story, path=str(path))
+
     try:
-        return _sound(History.open(path, busy_s))
+        return _sound(History.open(path, busy_s, lost))
     except HistoryDamaged as error:
         aside = History.reset(path, now_ms)
         if aside is None:
             raise
         text = f"the profile's history is set aside as {aside.name}, its generations are not known any more: {error}"
         log.emit("events", "ERROR", "STATE_SET_ASIDE", text, path=str(path), aside=str(aside), cause=str(error))
-        return History.open(path, busy_s)
+        return History.open(path, busy_s, lost)
 
 
 def _sound(history: History) -> History:

@@ -152,6 +152,7 @@ def _wire(
     loaded = choice.loaded
     profile = loaded.profile
     opened = open_stores(profile, telling, clock, stack, fresh=options.fresh)
+    opened.journal.on_durable(lambda _seq: opened.history.look())
     signals.check()
     feed, instruments, engine, restored = _restored(profile, opened, telling, clock, makers)
     if choice.faults and not holds_anything(engine):

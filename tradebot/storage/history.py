@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -15,13 +15,18 @@ from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import Generation, GenerationState, ProfileText, Switch, Verdict
 from tradebot.storage import history_rows as rows
 from tradebot.storage.files import set_aside, sync_folder
-from tradebot.storage.history_file import HistoryDamaged, connect, connect_read_only, failed
+from tradebot.storage.history_file import HistoryDamaged, connect, connect_read_only, failed, written_anew
 from tradebot.storage.history_rows import Entry, EntryKind, Restoring
+from tradebot.storage.sqlite_file import identity
 
 __all__ = ["Entry", "EntryKind", "History", "HistoryDamaged", "Restoring"]
 
 _USABLE = "files IS NOT NULL AND digest <> ? AND digest NOT IN (SELECT digest FROM verdicts WHERE kind = 'condemned')"
 """A generation to fall back to: its text is kept, is not the one to be left, and was not rolled back."""
+
+
+def _unheard(_story: str) -> None:
+    """Tell nobody that a history was lost."""
 
 
 class History:
@@ -30,15 +35,22 @@ class History:
     Whatever a method has written when it returns survives the end of the process and a loss of power; each method is
     one transaction. Any thread may call; a call waits for the disk, so the loop calls from a worker thread.
     Every method raises StorageFailed naming the file, HistoryDamaged where its contents are at fault.
+
+    A file that is removed while it is open is written anew, with all it held; `lost` hears of it, from any thread.
     """
 
-    def __init__(self, path: Path, database: sqlite3.Connection) -> None:
+    def __init__(
+        self, path: Path, database: sqlite3.Connection, busy_s: float = 0.0, lost: Callable[[str], None] = _unheard
+    ) -> None:
         self.path = path
         self._database = database
+        self._busy_s = busy_s
+        self._lost = lost
+        self._file = self._told = identity(path)
         self._lock = RLock()
 
     @classmethod
-    def open(cls, path: Path, busy_s: float) -> History:
+    def open(cls, path: Path, busy_s: float, lost: Callable[[str], None] = _unheard) -> History:
         """Open the history at `path`, made anew where there is none; `busy_s` is the longest wait for a lock."""
         database = connect(path, busy_s)
         try:
@@ -46,7 +58,7 @@ class History:
         except OSError as error:
             database.close()
             raise StorageFailed(f"{path}: the profile history cannot be written ({error})") from error
-        return cls(path, database)
+        return cls(path, database, busy_s, lost)
 
     @classmethod
     def read_only(cls, path: Path, busy_s: float = 1.0) -> History | None:
@@ -63,6 +75,22 @@ class History:
         """Close the file; harmless when called twice."""
         with self._lock:
             self._database.close()
+
+    def look(self) -> None:
+        """Look whether the file is in its place, and write it anew where it was removed; never waits for a lock.
+
+        What cannot be written is told once, and tried again with the next change.
+        """
+        found = identity(self.path)
+        if found in (self._file, self._told) or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._in_place()
+        except StorageFailed as error:
+            self._told = found
+            self._lost(str(error))
+        finally:
+            self._lock.release()
 
     # -- generations -----------------------------------------------------------------------------------
 
@@ -264,6 +292,16 @@ class History:
 
     # -- how it is done ------------------------------------------------------------------------------------
 
+    def _in_place(self) -> None:
+        """Write the file anew where it was removed. Raises StorageFailed where another one is in its place."""
+        found = identity(self.path)
+        if found is None:
+            self._database = written_anew(self.path, self._database, self._busy_s)
+            self._file = identity(self.path)
+            self._lost(f"{self.path}: the profile history was removed while the bot runs; it is written anew, whole")
+        elif found != self._file:
+            raise StorageFailed(f"{self.path}: another file was put in the place of the profile history")
+
     def _generations(self, clause: str, *values: object) -> tuple[Generation, ...]:
         found = self._database.execute(rows.SELECT_GENERATION + clause, values).fetchall()
         return tuple(rows.generation_of(self._database, row) for row in found)
@@ -320,6 +358,7 @@ class History:
     def _writing(self, *, power_safe: bool = True) -> Iterator[sqlite3.Connection]:
         """Hold the connection for one change, which is made whole or not at all."""
         with self._lock, self._mapped("written"):
+            self._in_place()
             self._database.execute(f"PRAGMA synchronous={'FULL' if power_safe else 'NORMAL'}")
             with self._transaction("BEGIN IMMEDIATE"):
                 yield self._database

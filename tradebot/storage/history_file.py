@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tradebot.domain.errors import StorageFailed
-from tradebot.storage.files import reason
+from tradebot.storage.files import reason, write_atomic
 from tradebot.storage.sqlite_file import quoted, tables, write_ahead
 
 SCHEMA = 1
@@ -93,6 +93,28 @@ def connect_read_only(path: Path, busy_s: float) -> sqlite3.Connection | None:
             return database
     database.close()
     return None
+
+
+def written_anew(path: Path, database: sqlite3.Connection, busy_s: float) -> sqlite3.Connection:
+    """Write what `database` holds to `path`, where its file was removed; return the connection to it, close the old.
+
+    Raises as `connect`; until the new file stands, the old connection stays open.
+    """
+    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        database.backup(memory)
+        write_atomic(path, memory.serialize())
+    except sqlite3.Error as error:
+        raise failed(path, "written", error) from error
+    finally:
+        memory.close()
+    database.close()
+    try:
+        for tail in ("-wal", "-shm"):  # of the file that is gone: all they held stands in the new one
+            path.with_name(path.name + tail).unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageFailed(f"{path}: the profile history cannot be written ({reason(error)})") from error
+    return connect(path, busy_s)
 
 
 @contextmanager
