@@ -170,13 +170,14 @@ class _Talk:
             self._tap._keep(self._asked.pop(message["id"], "?"), 400, message)
         elif self._ws_api:
             self._tap._keep(f"event {message['event']['e']}", 0, message["event"])
+        elif isinstance(message, dict) and "stream" in message:
+            self._tap._keep(f"stream {_SYMBOL.sub('<symbol>', message['stream'])}", 0, message["data"])
         else:
-            data = message["data"] if isinstance(message, dict) and "stream" in message else message
-            self._tap._keep(f"stream {_event(data)}", 0, data)
+            self._tap._keep(f"stream {_event(message)}", 0, message)
 
 
 def _event(data: Any) -> str:
-    """Return what a message of a stream is called; two of them do not say it themselves."""
+    """Return what a message is called whose stream is not named; two kinds do not say it themselves."""
     if isinstance(data, list):
         return f"{data[0]['e']}[]"
     return str(data.get("e") or ("bookTicker" if "b" in data else "partialDepth"))
