@@ -116,6 +116,7 @@ class _SocketHooks(_CCXT):  # type: ignore[misc]  # stands before a class known 
         client = super().client(url)
         if not hasattr(client, "tradebot_guarded"):
             client.tradebot_guarded = True
+            client.future = _heard(client)
             client.handle_message = _guarded(client, self.milliseconds)
         return client
 
@@ -152,6 +153,24 @@ def _guarded(client: Any, now_ms: Callable[[], int]) -> Callable[[Any], None]:
             end(client, f"a message could not be read ({type(error).__name__})")
 
     return guarded
+
+
+def _heard(client: Any) -> Callable[[str], Any]:
+    """Return ccxt's maker of futures for a client: one that fails when nobody waits any more is no news for the log."""
+    make = client.future
+
+    def future(message_hash: str) -> Any:
+        found = make(message_hash)
+        found.remove_done_callback(_retrieve)
+        found.add_done_callback(_retrieve)
+        return found
+
+    return future
+
+
+def _retrieve(future: Any) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def _event_of(message: Any) -> str:
