@@ -377,3 +377,29 @@ async def test_an_edit_that_is_noticed_is_told_once(tmp_path: Path) -> None:
             1,
             1,
         ]
+
+
+# -- what stands over the files ---------------------------------------------------------------------------
+
+
+@in_loop
+async def test_an_edit_that_a_variable_or_a_toggle_hides_is_told_to_have_no_effect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADEBOT__EXITS__STOP_LOSS_BPS", "28")
+    async with running(write_profile(tmp_path, TWO)) as bot:
+        await bot.switch("stale_warnings", False)
+        hidden = "  exits.stop_loss_bps is set by TRADEBOT__EXITS__STOP_LOSS_BPS, the edit has no effect"
+        outcome = await bot.edit(LIVE)
+        assert outcome.outcome == "applied"
+        assert "text only" in outcome.lines[0]
+        assert hidden in outcome.lines
+        assert bot.profile.exits.stop_loss_bps == 28
+        switched = await bot.edit(("[features]", "[features]\nstale_warnings = true"))
+        words = "features.stale_warnings is set over the profile, the edit has no effect"
+        assert f"  {words}: `tradebot feature clear stale_warnings`" in switched.lines
+        assert hidden not in switched.lines, "told of the edit that it hides, and of no other"
+        waits = await bot.edit((LIVE[1], "stop_loss_bps = 24"), ("max_positions = 2", "max_positions = 3"))
+        assert (waits.outcome, hidden in waits.lines) == ("pending", True)
+        refused = await bot.edit((RESTART[0], RESTART[1]))
+        assert (refused.outcome, hidden in refused.lines) == ("refused", True)

@@ -16,6 +16,7 @@ from msgspec import Struct
 from pydantic import ValidationError
 
 from tradebot.config.breach import Breach
+from tradebot.config.covered import Covered, covered
 from tradebot.config.env import Override, nested, overrides
 from tradebot.config.extends import ProfileFile, Sources, gather
 from tradebot.config.faults import Fault, Path, ProfileInvalid, dotted
@@ -34,7 +35,8 @@ class Loaded(Struct, frozen=True):
     """A valid profile and where it comes from.
 
     `path` is the file as it was found, `name` its stem; `files` are all files read, the profile itself last;
-    `origins` says for each setting's dotted key where its value comes from.
+    `origins` says for each setting's dotted key where its value comes from, `covered` what the files say where
+    something else stands over them.
     """
 
     profile: Profile
@@ -42,6 +44,7 @@ class Loaded(Struct, frozen=True):
     name: str
     files: tuple[ProfileFile, ...]
     origins: dict[str, Origin]
+    covered: dict[str, Covered] = {}
 
     @property
     def digest(self) -> str:
@@ -75,7 +78,8 @@ def load_profile(
         raise ProfileInvalid(_in_order(faults, sources))
     by_key = {dotted(path): origins.get(path, Origin()) for path, _ in leaves(profile)}
     name = os.path.splitext(os.path.basename(sources.path))[0]
-    return Loaded(profile, sources.path, name, sources.files, by_key)
+    over = covered(sources.tree, overrides(environ)[0], switches)
+    return Loaded(profile, sources.path, name, sources.files, by_key, over)
 
 
 def with_variables(sources: Sources, environ: Mapping[str, str]) -> tuple[dict[str, Any], Origins, list[Fault]]:

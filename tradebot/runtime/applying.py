@@ -54,7 +54,7 @@ class Target(Struct, frozen=True):
     """What is to come into force, and why. `settle` is the text whose verdict ends with it.
 
     With `restore`, its files are written back to the disk; `pinned` says that the disk says something else all the
-    same. `reason` says why it was taken back to.
+    same. `reason` says why it was taken back to, `notes` what else is to be told of it.
     """
 
     loaded: Loaded
@@ -65,6 +65,7 @@ class Target(Struct, frozen=True):
     restore: bool = False
     pinned: bool = False
     reason: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class SuspectEngine(Exception):
@@ -148,7 +149,7 @@ class Applying:
             took_ms=took_ms,
             restored=target.restore and not kept,
             proven=proven,
-            notes=_restore_words(generation, kept) if target.restore else (),
+            notes=(*target.notes, *(_restore_words(generation, kept) if target.restore else ())),
         )
 
     # -- the steps ------------------------------------------------------------------------------

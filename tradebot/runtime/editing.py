@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
+from tradebot.config.covered import without_effect
 from tradebot.config.diff import Change, diff
 from tradebot.config.extends import Disk, walked
 from tradebot.config.faults import Fault, ProfileInvalid
@@ -86,11 +87,15 @@ class Edits:
             return await self._wait(request, loaded, changes, waits, reason, condemned=bool(condemned))
         self._forget_waiting(unless=loaded.digest)
         settle = None if verdict is None else loaded.digest
-        target = Target(loaded, "confirm" if known else "edit", request.who, switches, settle)
+        notes = self._without_effect(loaded)
+        target = Target(loaded, "confirm" if known else "edit", request.who, switches, settle, notes=notes)
         outcome = await self._applying.apply(target, request.begun)
         if isinstance(outcome, Applied):
             self.waiting = None
         return outcome
+
+    def _without_effect(self, loaded: Loaded) -> tuple[str, ...]:
+        return without_effect(self._applying.force.loaded.covered, loaded.covered)
 
     async def _mended(self, loaded: Loaded) -> tuple[Change, ...]:
         """Return what `loaded` changes but the toggle that goes with the faulty text it was set for."""
@@ -207,6 +212,7 @@ class Edits:
             keys=keys,
             changes=tuple(changes),
             accepted=accepted,
+            notes=self._without_effect(loaded),
         )
 
     async def _wait(
@@ -233,6 +239,7 @@ class Edits:
             plan=tuple(plan(self._run.engine.desk, loaded.profile).lines()),
             digest=loaded.digest,
             condemned=condemned,
+            notes=self._without_effect(loaded),
             since_ms=self._run.clock.now_ms(),
         )
         return self.waiting

@@ -72,8 +72,7 @@ class Applied(Outcome, frozen=True, kw_only=True):
         return [
             f"{head} · applied in {self.took_ms:.0f} ms{cause}",
             *change_lines(self.changes, self.effects),
-            *(f"  {line}" for line in self.plan),
-            *(f"  {line}" for line in self.notes),
+            *(f"  {line}" for line in (*self.plan, *self.notes)),
         ]
 
     def view(self) -> OutcomeView:
@@ -103,6 +102,7 @@ class Pending(Outcome, frozen=True, kw_only=True):
     plan: tuple[str, ...]
     digest: str
     condemned: bool = False
+    notes: tuple[str, ...] = ()
     since_ms: int = 0
 
     def lines(self) -> list[str]:
@@ -111,7 +111,7 @@ class Pending(Outcome, frozen=True, kw_only=True):
         return [
             f"waiting · {self.path} · {self.reason} · {still}",
             *change_lines(self.changes, {}),
-            *(f"  {line}" for line in self.plan),
+            *(f"  {line}" for line in (*self.plan, *self.notes)),
         ]
 
     def view(self) -> OutcomeView:
@@ -167,6 +167,7 @@ class Refused(Outcome, frozen=True, kw_only=True):
     keys: tuple[str, ...]
     changes: tuple[Change, ...]
     accepted: bool = False
+    notes: tuple[str, ...] = ()
     then: str = "a start runs the generation in force until this is accepted: `tradebot reload --confirm`"
 
     def lines(self) -> list[str]:
@@ -175,7 +176,7 @@ class Refused(Outcome, frozen=True, kw_only=True):
             f"refused · {self.path} · needs a restart: {', '.join(self.keys)} · still on generation {self.generation}"
         )
         then = "accepted: the next start runs it" if self.accepted else self.then
-        return [head, *change_lines(self.changes, {}), f"  {then}"]
+        return [head, *change_lines(self.changes, {}), *(f"  {line}" for line in self.notes), f"  {then}"]
 
     def view(self) -> OutcomeView:
         """Return what is told to the outside."""
