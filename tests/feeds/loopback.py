@@ -99,6 +99,8 @@ class MarketServer:
         self.depths: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self.acks = True
         self.refuses = False
+        self.time_ms: Callable[[], int | None] = lambda: None
+        """The exchange's time; None is no answer."""
         self.base_url = ""
         self._on_text = on_text
         self._changed = asyncio.Condition()
@@ -106,6 +108,7 @@ class MarketServer:
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/api/v3/exchangeInfo", self._info)
+        app.router.add_get("/api/v3/time", self._time)
         app.router.add_get("/api/v3/depth", self._depth)
         app.router.add_get("/{path:.*}", self._socket)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -153,6 +156,14 @@ class MarketServer:
     async def _info(self, request: web.Request) -> web.Response:
         self.requests.append(request.path)
         return web.json_response({"timezone": "UTC", "serverTime": 1, "symbols": [_symbol(one) for one in self.ids]})
+
+    async def _time(self, request: web.Request) -> web.Response:
+        self.requests.append(request.path)
+        await self._notify()
+        time_ms = self.time_ms()
+        return web.json_response(
+            {"serverTime": time_ms} if time_ms is not None else {"code": -1000}, status=200 if time_ms else 500
+        )
 
     async def _depth(self, request: web.Request) -> web.Response:
         symbol = request.query["symbol"]

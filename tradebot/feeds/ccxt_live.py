@@ -11,6 +11,7 @@ from tradebot.config.sections.ccxt_feed import CcxtFeed
 from tradebot.domain.errors import CannotStart
 from tradebot.domain.events import Event
 from tradebot.domain.market import Instrument
+from tradebot.exchange.budget import HeldBack
 from tradebot.exchange.construction import disconnect
 from tradebot.feeds.ccxt_counts import FeedCounts, FeedTold
 from tradebot.feeds.ccxt_fast import FAST, FastReader
@@ -22,6 +23,8 @@ from tradebot.ports import Clock, Log
 CLOSE_S = 3.0
 """Longest time in which sockets are closed politely at the end."""
 
+_SHORTEST_S = 0.05
+
 
 class CcxtLive:
     """Best bid and ask, trades and books of `instruments`, through ccxt's connections.
@@ -30,6 +33,7 @@ class CcxtLive:
     closes it. Its sockets, handlers and number type are the feed's own, so it is shared with nobody; where its markets
     are set already, they are not asked for. `offset_ms` tells what our clock is minus the exchange's (`ClockOffset`).
     `keep_alive_s` is how often each socket is asked for a sign of life, `renew_after_s` at which age it is replaced.
+    `beside` returns what else runs on the exchange as long as it is listened to.
 
     A symbol without news stays silent here, and is marked stale by its age where it is decided upon; a connection
     without news is closed and opened anew, which the log tells as FEED_* records.
@@ -48,6 +52,7 @@ class CcxtLive:
         offset_ms: Callable[[], int],
         keep_alive_s: float = 5.0,
         renew_after_s: float = 82_800.0,
+        beside: Callable[[Any], Sequence[Coroutine[Any, Any, None]]] = lambda _exchange: (),
     ) -> None:
         self._connect = connect
         self._settings = settings
@@ -57,6 +62,7 @@ class CcxtLive:
         self._offset_ms = offset_ms
         self._keep_alive_s = keep_alive_s
         self._renew_after_s = renew_after_s
+        self._beside = beside
         self.counts = FeedCounts()
         """What happened in the present run."""
 
@@ -73,10 +79,23 @@ class CcxtLive:
         exchange = self._connect()
         try:
             if not exchange.markets:
-                await exchange.load_markets()
+                await self._load(exchange)
             await self._listen(exchange, publish)
         finally:
             await _close(exchange)
+
+    async def _load(self, exchange: Any) -> None:
+        """Load the markets once the exchange wants requests at all: a ban is waited for, and counts as no fault."""
+        told = FeedTold(self._log, exchange.id)
+        while True:
+            try:
+                await exchange.load_markets()
+            except HeldBack as held:
+                wait_s = max(_SHORTEST_S, (held.until_ms - self._clock.now_ms()) / 1000)
+                told.failed("markets", str(held), wait_s)
+                await asyncio.sleep(wait_s)
+            else:
+                return
 
     async def _listen(self, exchange: Any, publish: Callable[[Event], None]) -> None:
         settings, symbols = self._settings, [one.symbol for one in self._instruments]
@@ -100,7 +119,7 @@ class CcxtLive:
             publish(event)
 
         sockets = Sockets(exchange, told, settings.silence_s, self._renew_after_s)
-        parts: list[Coroutine[Any, Any, None]] = [sockets.watch()]
+        parts: list[Coroutine[Any, Any, None]] = [sockets.watch(), *self._beside(exchange)]
         if settings.decoder == "fast" and exchange.id in FAST:
             fast = FastReader(
                 exchange, symbols, settings.depth_levels, counted, told, self._clock.now_ms, self._offset_ms

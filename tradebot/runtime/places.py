@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from tradebot.config.profile import Profile
 from tradebot.domain.account import AccountImage
@@ -23,13 +23,22 @@ from tradebot.telemetry.logs import NoLog
 from tradebot.venues.paper import PaperVenue
 
 if TYPE_CHECKING:
+    from tradebot.feeds.ccxt_clock import FeedClock
     from tradebot.venues.ccxt_spot import CcxtSpot
 
 
 NO_LOG: Final = NoLog()
 
 
-def make_feed(profile: Profile, clock: Clock, log: Log = NO_LOG) -> Feed:
+Gauge = Callable[[str, float], None]
+"""Takes (name, value) of a gauge."""
+
+
+def no_gauge(_name: str, _value: float) -> None:
+    """Tell nobody."""
+
+
+def make_feed(profile: Profile, clock: Clock, log: Log = NO_LOG, gauge: Gauge = no_gauge) -> Feed:
     """Return the feed that the profile names; one of an exchange asks it for its markets first.
 
     Raises CannotStart where it cannot run live. Not to be called in a running loop.
@@ -42,7 +51,7 @@ def make_feed(profile: Profile, clock: Clock, log: Log = NO_LOG) -> Feed:
                 settings, symbols, quote, profile.bot.seed, min_notional=profile.venue.paper.min_notional, clock=clock
             )
         case "ccxt":
-            return _exchange_feed(profile, clock, log)
+            return _exchange_feed(profile, clock, log, gauge)
         case kind:
             message = f'feed.kind = "{kind}" runs in `tradebot replay` only; a live run wants "synthetic" or "ccxt"'
             raise CannotStart(message, ExitCode.BAD_PROFILE)
@@ -107,48 +116,71 @@ def make_remote(
     )
 
 
-def _exchange_feed(profile: Profile, clock: Clock, log: Log) -> Feed:
+def _exchange_feed(profile: Profile, clock: Clock, log: Log, gauge: Gauge) -> Feed:
     from tradebot.exchange.budget import Budget
     from tradebot.exchange.construction import connect, public_taps
+    from tradebot.feeds.ccxt_clock import FeedClock
     from tradebot.feeds.ccxt_live import CcxtLive
 
-    settings = profile.exchange
-    listed, offset_ms = asyncio.run(_listing(profile, clock))
-    wanted = set(profile.market.symbols)
-    known = {one.symbol for one in listed}
-    if missing := sorted(wanted - known):
-        raise CannotStart(f"{settings.name} does not trade {', '.join(missing)}", ExitCode.BAD_PROFILE)
-    watched = tuple(one for one in listed if not wanted or one.symbol in wanted)
-    budget = Budget(clock)
+    settings, budget = profile.exchange, Budget(clock)
+    judged_elsewhere = profile.venue.kind == "ccxt"  # the venue judges the clock it signs by
+    time = FeedClock(
+        settings.name,
+        clock,
+        NO_LOG if judged_elsewhere else log,
+        no_gauge if judged_elsewhere else gauge,
+        interval_s=settings.clock_interval_s,
+        warn_ms=settings.warn_clock_offset_ms,
+    )
+
+    def connected() -> Any:
+        return connect(settings, public_taps(settings, budget))
+
+    listed = [asyncio.run(_listing(profile, connected, time))]
+
+    def connected_with_markets() -> Any:
+        exchange = connected()
+        if listed:  # those of the start serve the first run; a later one asks anew
+            exchange.set_markets_from_exchange(listed.pop())
+        return exchange
+
     return CcxtLive(
-        lambda: connect(settings, public_taps(settings, budget)),
+        connected_with_markets,
         profile.feed.ccxt,
-        watched,
+        _watched(profile, listed[0].markets),
         clock,
         log,
-        offset_ms=lambda: offset_ms,
+        offset_ms=time.offset_ms,
         keep_alive_s=settings.keep_alive_s,
         renew_after_s=settings.renew_after_s,
+        beside=lambda exchange: (time.keep(exchange),),
     )
 
 
-async def _listing(profile: Profile, clock: Clock) -> tuple[Sequence[Instrument], int]:
-    """Return what the exchange trades in the quote currency, and our clock minus its, in ms."""
-    from tradebot.exchange.budget import Budget
-    from tradebot.exchange.clock_offset import ClockOffset
-    from tradebot.exchange.construction import connect, disconnect, public_taps
+def _watched(profile: Profile, markets: Mapping[str, Any]) -> tuple[Instrument, ...]:
+    """Return what the profile watches of `markets`. Raises CannotStart for a symbol that is not among them."""
     from tradebot.exchange.instruments import instruments_of
 
-    settings = profile.exchange
-    exchange = connect(settings, public_taps(settings, Budget(clock)))
+    listed = instruments_of(markets, profile.market.quote)
+    wanted = set(profile.market.symbols)
+    if missing := sorted(wanted - {one.symbol for one in listed}):
+        raise CannotStart(f"{profile.exchange.name} does not trade {', '.join(missing)}", ExitCode.BAD_PROFILE)
+    return tuple(one for one in listed if not wanted or one.symbol in wanted)
+
+
+async def _listing(profile: Profile, connected: Callable[[], Any], time: FeedClock) -> Any:
+    """Return an instance of ccxt that holds the exchange's markets and is closed; measure the clock on the way."""
+    from tradebot.exchange.construction import disconnect
+
+    exchange = connected()
     try:
-        markets = await exchange.load_markets()
-        offset = ClockOffset(exchange.fetch_time, clock)
-        await offset.measure(3)
+        await exchange.load_markets()
+        await time.begin(exchange)
     except CannotStart:
         raise
     except Exception as error:  # noqa: BLE001 - the border to ccxt: a start says what is wrong and ends
-        raise CannotStart(f"{settings.name}: its markets cannot be had: {type(error).__name__}: {error}") from None
+        what = f"{profile.exchange.name}: its markets cannot be had: {type(error).__name__}: {error}"
+        raise CannotStart(what) from None
     finally:
         await disconnect(exchange)
-    return instruments_of(markets, profile.market.quote), offset.offset_ms
+    return exchange

@@ -97,7 +97,7 @@ class Run(Struct):
 
     def make_feed(self) -> Callable[[Profile, Clock], Feed]:
         """Return what makes the feed that a profile names."""
-        return maker_of_feeds(self.makers, self.telling.log)
+        return maker_of_feeds(self.makers, self.telling)
 
     def held(self) -> frozenset[str]:
         """Return the symbols that are held, or have an intent or an order under way: they want prices."""
@@ -191,7 +191,7 @@ def _restored(
     What is held is priced, though the profile does not name it. Raises CannotStart, StorageFailed.
     """
     also = _perhaps_held(opened.image, profile.market.quote)
-    make = maker_of_feeds(makers, telling.log)
+    make = maker_of_feeds(makers, telling)
     while True:
         feed, instruments = feed_for(profile, also, make, clock)
         if not instruments:
@@ -293,9 +293,13 @@ def _perhaps_held(image: AccountImage | None, quote: str) -> frozenset[str]:
     return frozenset(orders | {f"{asset}/{quote}" for asset in assets - {quote}})
 
 
-def maker_of_feeds(makers: Makers, log: Log) -> Callable[[Profile, Clock], Feed]:
+def maker_of_feeds(makers: Makers, telling: Telling) -> Callable[[Profile, Clock], Feed]:
     """Return what makes the feed that a profile names."""
-    return makers.feed or (lambda profile, clock: make_feed(profile, clock, log))
+
+    def gauge(name: str, value: float) -> None:
+        telling.metrics.gauge(name, value)  # looked up each time: metrics are switched on and off
+
+    return makers.feed or (lambda profile, clock: make_feed(profile, clock, telling.log, gauge))
 
 
 def holds_anything(engine: Engine) -> bool:
