@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from binance_common.errors import BadRequestError
 from binance_sdk_spot.spot import Spot
 
 from tests.conformance.conftest import Complaints
+from tests.conformance.recorded import lacking
 from tests.conformance.typed import unlike
 from tests.conformance.wiretap import Wiretap
 from tests.sandbox.rest_kit import KEY, SECRET
@@ -128,3 +130,7 @@ def test_a_refusal_is_the_error_that_the_client_knows(official: Official) -> Non
     with pytest.raises(BadRequestError) as caught:
         official("get_order", symbol=SYMBOL, orig_client_order_id="never")
     assert (caught.value.status_code, caught.value.error_message) == (-2013, "Order does not exist.")
+
+
+def test_answers_have_every_field_of_the_recorded_ones(official: Official, shared_data: Path) -> None:
+    assert list(lacking(official.tap, shared_data / "api")) == []

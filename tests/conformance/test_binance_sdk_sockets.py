@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -21,6 +22,7 @@ from binance_sdk_spot.websocket_streams.models import (
 )
 
 from tests.conformance.conftest import Complaints
+from tests.conformance.recorded import lacking
 from tests.conformance.typed import unlike
 from tests.conformance.wiretap import Wiretap
 from tests.sandbox.rest_kit import KEY, SECRET
@@ -245,3 +247,7 @@ def test_every_message_of_every_stream_has_the_fields_and_types_that_are_declare
         for model, body in zip(models, told, strict=False):
             found |= dict.fromkeys(unlike(model, body, name))
     assert list(found) == []
+
+
+def test_events_and_messages_have_every_field_of_the_recorded_ones(talk: Talk, shared_data: Path) -> None:
+    assert list(lacking(talk.tap, shared_data / "api")) == []
