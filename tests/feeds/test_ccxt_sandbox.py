@@ -15,8 +15,10 @@ from aiohttp import ClientSession
 
 from tests.feeds.loopback import Heard, TestClock, made
 from tradebot.config.sections.ccxt_feed import CcxtFeed
+from tradebot.config.sections.exchange import Exchange
 from tradebot.domain.events import BookSeen, QuoteSeen, TradeSeen
-from tradebot.exchange.construction import disconnect
+from tradebot.exchange.budget import Budget
+from tradebot.exchange.construction import connect, disconnect, public_taps
 from tradebot.exchange.instruments import instruments_of
 from tradebot.feeds.ccxt_live import CcxtLive
 from tradebot.runtime.clock import WallClock
@@ -129,3 +131,35 @@ def test_a_server_that_announces_its_end_is_left_before_it_goes(address: str) ->
             await fresh(heard)
 
     asyncio.run(run())
+
+
+def test_a_ban_is_waited_for_and_is_no_fault_of_the_feed(address: str) -> None:
+    async def main() -> None:
+        clock, heard = WallClock(), Heard()
+        loading = made(address, TestClock())
+        await loading.load_markets()
+        instruments = instruments_of(loading.markets, "USDT")
+        await disconnect(loading)
+        settings, budget = Exchange(base_url=address), Budget(clock)
+        budget.note(418, {"Retry-After": "0.3"})
+        until_ms = budget.closed_until_ms
+        feed = CcxtLive(
+            lambda: connect(settings, public_taps(settings, budget)),
+            CcxtFeed(silence_s=2.0),
+            instruments,
+            clock,
+            heard,
+            offset_ms=lambda: 0,
+        )
+        task = asyncio.create_task(feed.run(heard.publish))
+        try:
+            await heard.until(lambda: any(isinstance(one, QuoteSeen) for one in heard.events), 30)
+            assert clock.now_ms() >= until_ms
+            assert heard.told("FEED_SUBSCRIPTION_FAILED") == 1
+            assert not task.done()
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    asyncio.run(main())
