@@ -92,6 +92,8 @@ def test_a_key_never_stands_in_a_log_a_store_or_on_the_screen(tmp_path: Path, ex
         bot.send(signal.SIGTERM)
         assert bot.end() == 0
         assert "test-secret" not in bot.text
+        assert "paper money" not in bot.text
+        assert "orders go to binance" in bot.text.rpartition("session ")[2], "its report says so"
     for path in (*(tmp_path / "sessions").rglob("*"), *(tmp_path / "state").rglob("*")):
         if path.is_file():
             assert b"test-secret" not in path.read_bytes(), path

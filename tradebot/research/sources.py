@@ -96,7 +96,7 @@ def info(folder: Path, record: SessionRecord, market: str = "") -> SessionInfo:
         started_ms=record.started_ms,
         ended_ms=record.ended_ms,
         exit_code=record.exit_code,
-        market=market or ("synthetic market, paper money" if record.synthetic else "paper money"),
+        market=market or f"{'synthetic market, ' if record.synthetic else ''}{record.money}",
         synthetic=record.synthetic,
     )
 

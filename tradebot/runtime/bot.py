@@ -16,7 +16,7 @@ from tradebot.runtime.component import ClosePart, NullPart
 from tradebot.runtime.coordinator import Ending
 from tradebot.runtime.last_resort import LastResort
 from tradebot.runtime.leftovers import Held
-from tradebot.runtime.status import StatusChore, warming
+from tradebot.runtime.status import StatusChore, money_of, warming
 from tradebot.runtime.wiring import Run
 
 
@@ -128,7 +128,7 @@ class Bot:
         shell.inject(RunStarted(run.name, now_ms))
         for part in (self._view, parts.engine, parts.feed, parts.watchdog, run.telling.metrics_part):
             await part.start()
-        money = "paper money" if profile.venue.kind == "paper" else f"orders go to {profile.exchange.name}"
+        money = money_of(profile)
         market = f"synthetic market, {money}" if run.feed.synthetic else money
         text = f"Bot started: {run.loaded.name}, run {run.name}, {len(run.engine.symbols)} symbols, {market}"
         self._log.emit("events", "INFO", "BOT_STARTED", text, run=run.name, synthetic=run.feed.synthetic)

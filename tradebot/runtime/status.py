@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from tradebot.config.profile import Profile
 from tradebot.domain import facts as f
 from tradebot.domain.events import Event
 from tradebot.domain.numbers import ZERO, exact
@@ -19,6 +20,11 @@ from tradebot.runtime.errorbook import ErrorBook
 
 if TYPE_CHECKING:
     from tradebot.runtime.wiring import Run
+
+
+def money_of(profile: Profile) -> str:
+    """Return in words whose money is traded."""
+    return "paper money" if profile.venue.kind == "paper" else f"orders go to {profile.exchange.name}"
 
 
 class Warming(Struct, frozen=True):
@@ -183,7 +189,7 @@ class StatusChore:
         positions = state.ledger.positions
         self.latest = Status(
             profile=run.loaded.name,
-            money="paper money" if profile.venue.kind == "paper" else f"orders go to {profile.exchange.name}",
+            money=money_of(profile),
             synthetic=run.feed.synthetic,
             quote=profile.market.quote,
             up_s=(now_ms - self._begun_ms) / 1000,

@@ -37,7 +37,7 @@ from tradebot.runtime.opening import Opened, Telling, open_session, open_stores,
 from tradebot.runtime.outbox import Outbox
 from tradebot.runtime.places import RemoteAccount, make_feed, make_remote, make_venue
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
-from tradebot.runtime.status import Status, StatusBook
+from tradebot.runtime.status import Status, StatusBook, money_of
 from tradebot.runtime.swaps_bench import cycle_log
 from tradebot.runtime.swaps_checkpoints import CheckpointSwap
 from tradebot.telemetry.console import Console, NoConsole
@@ -171,7 +171,8 @@ def _wire(
     if unsealed is not None:
         text = f"run {unsealed} never ended (killed, or power lost): recovering from its journal"
         telling.log.emit("events", "WARNING", "RUN_RECOVERED", text, run=unsealed)
-    telling.session.update(run=name, journal=str(opened.home.journal), synthetic=feed.synthetic)
+    journal = str(opened.home.journal)
+    telling.session.update(run=name, journal=journal, synthetic=feed.synthetic, money=money_of(profile))
     telling.log.emit("events", "INFO", "STATE_RESTORED", restored)
     book = StatusBook(telling.recorder, telling.errors)
     dispatch, shell = _shell(profile, engine, venue, book, opened, telling, clock)

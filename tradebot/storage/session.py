@@ -24,7 +24,8 @@ FOLDERS = ("logs", "state", "metrics", "profiles")
 class SessionRecord(Struct, frozen=True, kw_only=True):
     """What `session.json` holds: the run's name card. Times are milliseconds UTC; `ended_ms` None while it runs.
 
-    `journal` is the journal's file, `shutdown` what the coordinator tells of the end.
+    `journal` is the journal's file, `money` says in words whose money is traded, `shutdown` what the coordinator tells
+    of the end.
     """
 
     schema: int = SCHEMA
@@ -36,6 +37,7 @@ class SessionRecord(Struct, frozen=True, kw_only=True):
     run: str = ""
     journal: str = ""
     synthetic: bool = False
+    money: str = "paper money"
     ended_ms: int | None = None
     exit_code: int | None = None
     shutdown: dict[str, Any] = field(default_factory=dict)
