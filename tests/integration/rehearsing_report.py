@@ -92,8 +92,8 @@ def complaints(figures: Figures, bot: Party, exchange: Party, *, calm: bool) -> 
             for line in life.text.splitlines()
             if any(sign in line for sign in CARELESS)
         ]
-    cleaned = figures.ends[-1].get("shutdown", {}).get("threads_cleaned_pct") if figures.ends else None
-    wrong += [f"bot cleaned {cleaned} % of its threads"] if cleaned != 100 else []
+    left = _left_behind(figures)
+    wrong += [f"bot left behind {left}"] if left else []
     if calm:
         wrong += [f"{count} {level} {kind}" for (level, kind), count in figures.levels.items() if level == "ERROR"]
     return wrong
@@ -113,6 +113,7 @@ def table(figures: Figures, differences: Differences) -> str:
         *[(f"{name} descriptors", _three(held.fds)) for name, held in (("bot", bot), ("exchange", exchange))],
         *[(f"{name} threads", _three(held.threads)) for name, held in (("bot", bot), ("exchange", exchange))],
         ("processor", f"bot {bot.cpu_pct:.1f} %, exchange {exchange.cpu_pct:.1f} % of a core"),
+        ("left behind", _left_behind(figures) or "nothing: no thread, task, child, file or socket"),
         ("exit codes", "; ".join(f"{name} {', '.join(map(str, codes))}" for name, codes in figures.codes.items())),
         ("errors logged", _counted({key[1:]: n for key, n in figures.levels.items() if key[0] == "ERROR"})),
         ("warnings logged", _counted({key[1:]: n for key, n in figures.levels.items() if key[0] == "WARNING"})),
@@ -150,6 +151,17 @@ def _leaks(held: Held) -> list[str]:
     if held.warm_s >= COUNTED_S and held.threads[2] > held.threads[1] + MORE_THREADS:
         words.append(f"has {held.threads[2]} threads, {held.threads[1]} when it was warm")
     return words
+
+
+def _left_behind(figures: Figures) -> str:
+    """Return in words what the bot's last process still held at its end, "" where it was nothing."""
+    shutdown = figures.ends[-1].get("shutdown", {}) if figures.ends else {}
+    left = shutdown.get("left", {"it cannot be said": ["it told of no end"]})
+    kinds = {**left, "stragglers": shutdown.get("stragglers", [])}
+    parts = [
+        f"{kind}: {', '.join(map(str, names))}" for kind, names in kinds.items() if isinstance(names, list) and names
+    ]
+    return "; ".join(parts)
 
 
 def _memory(held: Held) -> str:

@@ -51,7 +51,7 @@ def both(tmp_path: Path) -> tuple[Party, Party]:
         each.life.samples = rows(100_000, 100_100)
     session = tmp_path / "sessions" / "one"
     (session / "logs").mkdir(parents=True)
-    (session / "session.json").write_text('{"shutdown": {"threads_cleaned_pct": 100}}')
+    (session / "session.json").write_text('{"shutdown": {"left": {"threads": [], "tasks": [], "threads_started": 6}}}')
     return bot, exchange
 
 
@@ -92,10 +92,22 @@ def test_who_ends_by_itself_or_not_with_zero_is_wrong(tmp_path: Path, both: tupl
     assert wrong(tmp_path, (bot, both[1])) == ["bot ended by itself with 1", "bot ended with 6"]
 
 
-def test_a_traceback_and_a_thread_left_behind_are_wrong(tmp_path: Path, both: tuple[Party, Party]) -> None:
+def test_a_traceback_is_wrong(tmp_path: Path, both: tuple[Party, Party]) -> None:
     both[0].life.output.write_text("Traceback (most recent call last):\n")
-    (tmp_path / "sessions" / "one" / "session.json").write_text('{"shutdown": {"threads_cleaned_pct": 90}}')
-    assert len(wrong(tmp_path, both)) == 2
+    assert wrong(tmp_path, both) == ["bot said 'Traceback (most recent call last):'"]
+
+
+@pytest.mark.parametrize(
+    ("shutdown", "told"),
+    [
+        ('{"left": {"threads": ["feed"], "tasks": []}}', "threads: feed"),
+        ('{"left": {"tasks": ["watch"]}, "stragglers": ["feed"]}', "tasks: watch; stragglers: feed"),
+        ("{}", "it cannot be said: it told of no end"),
+    ],
+)
+def test_what_is_left_behind_is_wrong(tmp_path: Path, both: tuple[Party, Party], shutdown: str, told: str) -> None:
+    (tmp_path / "sessions" / "one" / "session.json").write_text(f'{{"shutdown": {shutdown}}}')
+    assert wrong(tmp_path, both) == [f"bot left behind {told}"]
 
 
 def test_an_error_in_the_log_is_wrong_unless_something_was_done_to_them(
