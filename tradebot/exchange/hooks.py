@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tradebot.exchange.budget import Budget
+from tradebot.exchange.budget import ASKING, Budget, weight_of
 from tradebot.exchange.dialects import Dialect
-from tradebot.exchange.evidence import TRAIL, Evidence, attach, evidence_in
+from tradebot.exchange.evidence import TRAIL, Evidence, attach, evidence_in, evidence_of
 
 _CCXT: Any = object
 
@@ -25,10 +25,16 @@ def _ignore_address(_url: str) -> None:
     """Drop the news of a connection: nobody listens."""
 
 
-class Taps:
-    """Who is told. `on_report` gets each raw execution report, `on_connected` the address of a socket that opened."""
+def _ignore_fate(_error: Exception | None) -> None:
+    """Drop what became of a request: nobody listens."""
 
-    __slots__ = ("budget", "dialect", "on_connected", "on_report", "urgent")
+
+class Taps:
+    """Who is told. `on_report` gets each raw execution report, `on_connected` the address of a socket that opened,
+    `on_fate` what each request over REST raised, None where it was answered.
+    """
+
+    __slots__ = ("budget", "dialect", "on_connected", "on_fate", "on_report", "urgent")
 
     def __init__(self, budget: Budget, dialect: Dialect, *, urgent: bool) -> None:
         self.budget = budget
@@ -36,6 +42,7 @@ class Taps:
         self.urgent = urgent
         self.on_report: Callable[[Mapping[str, Any]], None] = _ignore
         self.on_connected: Callable[[str], None] = _ignore_address
+        self.on_fate: Callable[[Exception | None], None] = _ignore_fate
 
 
 def hooked(base: Any, taps: Taps) -> Any:
@@ -60,11 +67,24 @@ class _RestHooks(_CCXT):  # type: ignore[misc]  # stands before a class known on
     _tradebot_answer: Evidence
 
     async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-        self.tradebot_taps.budget.admit(urgent=self.tradebot_taps.urgent)
+        taps = self.tradebot_taps
+        priority = ASKING.get() or ("safety" if taps.urgent else "poll")
+        ticket = taps.budget.admit(priority, weight_of(url) if method == "GET" else 1)
         trail = TRAIL.get()
         if trail is not None:
             trail.leaves(time.monotonic())
-        return await super().fetch(url, method, headers, body)
+        answered = False
+        try:
+            answer = await super().fetch(url, method, headers, body)
+            answered = True
+        except Exception as error:
+            answered = evidence_of(error) is not None
+            taps.on_fate(error)
+            raise
+        finally:
+            taps.budget.done(ticket, answered=answered)
+        taps.on_fate(None)
+        return answer
 
     def handle_errors(
         self,
@@ -79,10 +99,10 @@ class _RestHooks(_CCXT):  # type: ignore[misc]  # stands before a class known on
         request_body: Any,
     ) -> Any:
         taps = self.tradebot_taps
-        taps.budget.note(code, headers)
         if isinstance(response, Mapping) and isinstance(limits := response.get("rateLimits"), list):
             taps.budget.note_limits(limits)
         evidence = evidence_in(code, response, taps.dialect)
+        taps.budget.note(code, headers, evidence.venue_code)
         trail = TRAIL.get()
         if trail is not None:
             trail.evidence, trail.answer = evidence, response
