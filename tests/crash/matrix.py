@@ -10,8 +10,10 @@ Exit code 1 where a case differs.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -32,7 +34,7 @@ from tests.crash.scenes import SCENES
 from tests.crash.table import write_table
 
 _SHOWN: Final = 6
-_WORDS: Final = 300
+_LONGEST_WORDS: Final = 300
 _EVERY: Final = 100
 
 
@@ -128,7 +130,7 @@ def _line(case: Case, outcome: Outcome, seed: int) -> Line:
         outcome.kills,
         outcome.runs,
         outcome.strikes,
-        [words[:_WORDS] for words in outcome.differences[:_SHOWN]],
+        [words[:_LONGEST_WORDS] for words in outcome.differences[:_SHOWN]],
         outcome.took_s,
         outcome.cpu_s,
     )
@@ -154,7 +156,7 @@ def main(arguments: list[str]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="tradebot-matrix-", dir=_memory()))
     try:
         warm()
-        known = _census_of(args.resume, folder)
+        known = _census_of(args, folder)
         cases = Cases(known, args.seed)
         if args.only is not None:
             outcome = run_case(cases[args.only], folder / "only", keep=args.keep, level="INFO")
@@ -163,7 +165,7 @@ def main(arguments: list[str]) -> int:
             return int(bool(outcome.differences))
         done = read_lines(args.resume)
         had = {line.number for line in done if line.seed == args.seed}
-        todo = [number for number in range(args.first, args.first + args.cases) if number not in had]
+        todo = _chosen(cases, args, had)
         print(f"{len(todo)} of {args.cases} cases to run, of {cases.cells} commands with a fault, {cases.points} kills")
         report = _Report(done, len(todo), args.resume, began)
         run_all(cases, todo, args.jobs, folder, args.seed, args.mutation, report)
@@ -176,13 +178,26 @@ def main(arguments: list[str]) -> int:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _chosen(cases: Cases, args: argparse.Namespace, had: set[int]) -> list[int]:
+    """Return the numbers of the cases that are asked for and were not run yet."""
+    wanted = re.compile(args.like)
+    every = (number for number in itertools.count(args.first) if wanted.search(_words(cases[number])))
+    return [number for number in itertools.islice(every, args.cases) if number not in had]
+
+
+def _words(case: Case) -> str:
+    """Return what a case is about, in one line."""
+    kills = "; ".join(f"{kill.tap} {kill.label} {kill.nth}" for kill in case.kills)
+    return f"{case.scene}, {case.kind}, {case.family}, {kills}"
+
+
 def _memory() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a folder of its own is made in it
 
 
-def _census_of(resume: Path | None, folder: Path) -> dict[str, list[tuple[str, str]]]:
+def _census_of(args: argparse.Namespace, folder: Path) -> dict[str, list[tuple[str, str]]]:
     """Return the census, kept beside the results, so that a number stays the same case."""
-    kept = resume.with_suffix(".census.json") if resume is not None else None
+    kept: Path | None = args.census or (args.resume.with_suffix(".census.json") if args.resume is not None else None)
     if kept is not None and kept.exists():
         return {name: [(tap, label) for tap, label in points] for name, points in json.loads(kept.read_text()).items()}
     found = census(folder)
@@ -208,9 +223,10 @@ class _Report:
             with self._resume.open("ab") as file:
                 file.write(msgspec.json.encode(line) + b"\n")
         if line.differences:
-            print(f"DIFFERENT case {line.number} ({line.scene}, {line.kind}, {line.family}, {line.kill}):", flush=True)
-            for words in line.differences:
-                print(f"    {words}", flush=True)
+            words = f"{line.scene}, {line.kind}, {line.family}, {line.kill}"
+            print(f"DIFFERENT case {line.number} ({words}):", flush=True)
+            for difference in line.differences:
+                print(f"    {difference}", flush=True)
         if self._fresh % _EVERY == 0:
             print(self.summary(), flush=True)
 
@@ -237,6 +253,8 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     add("--table", type=Path, help="the page whose table is written")
     add("--only", type=int, help="run this one case, with logs")
     add("--keep", action="store_true", help="keep the folders of cases that differ")
+    add("--like", default="", help="only cases whose words (play, command, fault, kills) have this regular expression")
+    add("--census", type=Path, help="where the points of every play are kept (beside the results)")
     add("--mutation", choices=sorted(MUTATIONS), default="", help="break a promise of the bot first")
     return parser.parse_args(arguments)
 

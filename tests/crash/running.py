@@ -33,7 +33,7 @@ from tradebot.exchange.budget import Budget
 from tradebot.exchange.construction import connect, disconnect, public_taps
 from tradebot.runtime.clock import WallClock
 
-LONGEST_S: Final = 20.0
+LONGEST_S: Final = 45.0
 """A run that lasts longer has hung: it is killed, and that is a difference."""
 MOST_RUNS: Final = 8
 _LONGEST_WORDS: Final = 600
