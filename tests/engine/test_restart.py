@@ -17,6 +17,7 @@ from tests.engine.paper import PaperBot
 from tests.engine.test_whole_machine import BASE
 from tradebot.domain import events as e
 from tradebot.domain import facts as f
+from tradebot.domain.commands import QueryBalances
 from tradebot.domain.errors import StorageFailed
 from tradebot.engine.engine import Engine
 from tradebot.engine.state import EngineState
@@ -30,6 +31,29 @@ def picture(engine: Engine) -> dict[str, Any]:
     kept: dict[str, Any] = json.loads(_encoder.encode(engine.state))
     assert kept.pop("trading") in (True, False)
     return kept
+
+
+def test_a_start_whose_balances_were_not_told_asks_again_soon_and_then_less_often() -> None:
+    hand = Hand({"execution": {"query_interval_ms": 2_000}, "budget": {"refresh_interval_s": 30}})
+    hand.feed(e.ProfileApplied(1, hand.profile, hand.now))
+    hand.feed(e.RunStarted("r1", hand.now))
+    asked = []
+    for wait_ms in (2_000, 4_000, 8_000, 16_000, 30_000, 30_000):
+        before = len(hand.asked(QueryBalances))
+        hand.feed(e.BalancesUnavailable("HTTP 500", hand.now))
+        hand.wait(wait_ms - 1)
+        asked.append(len(hand.asked(QueryBalances)) - before)
+        hand.wait(1)
+        asked.append(len(hand.asked(QueryBalances)) - before)
+    assert asked == [0, 1] * 6
+    hand.balance(10_000)
+    assert hand.engine.state.trading
+    before = len(hand.asked(QueryBalances))
+    hand.bought()
+    hand.wait(30_000)
+    hand.feed(e.BalancesUnavailable("HTTP 500", hand.now))
+    hand.wait(29_999)
+    assert len(hand.asked(QueryBalances)) == before + 1, "once it is told, the interval is the profile's"
 
 
 def restored(bot: PaperBot, checkpoint: Mapping[str, Any] | None) -> Engine:

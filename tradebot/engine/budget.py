@@ -23,6 +23,7 @@ class Budget:
         self._planned_ms = -1  # when the next refresh was planned, -1 while none is
         self._cash_asked = ZERO  # the ledger's cash when it was asked for
         self._cash_seen: Decimal | None = None
+        self._misses = 0  # failures since the balance was last told
         self.told = False  # whether the venue has told its balances in this run
 
     def available(self) -> Decimal:
@@ -80,6 +81,7 @@ class Budget:
         # a fill that crossed the answer may be in it or not: only a later answer tells
         self._cash_seen = self._cash_asked if self._asked_ms >= 0 and state.ledger.is_open else None
         self._asked_ms = -1
+        self._misses = 0
         self.told = True
         asset = state.ledger.quote
         balance = event.balances.get(asset)
@@ -99,7 +101,11 @@ class Budget:
             self._failed(event.cause)
 
     def _refresh_ms(self) -> int:
-        return max(self._planned_ms, self._last_ms + ms(self.desk.profile.budget.refresh_interval_s))
+        profile = self.desk.profile
+        wait_ms = ms(profile.budget.refresh_interval_s)
+        if self._misses and not self.told:  # the start waits for it, and with the start every exit
+            wait_ms = min(wait_ms, profile.execution.query_interval_ms * 2 ** min(self._misses - 1, 20))
+        return max(self._planned_ms, self._last_ms + wait_ms)
 
     def _timeout_ms(self) -> int:
         return self._asked_ms + ms(self.desk.profile.budget.refresh_timeout_s)
@@ -107,6 +113,7 @@ class Budget:
     def _failed(self, cause: str) -> None:
         self._asked_ms = -1
         self._last_ms = self.desk.now
+        self._misses += 1
         self.desk.emit(BalanceRefreshFailed(cause=cause))
         self._cash_seen = None
         self.changed()
