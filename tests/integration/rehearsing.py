@@ -34,7 +34,7 @@ KEYS: Final = {"TRADEBOT_API_KEY": KEY, "TRADEBOT_API_SECRET": "-".join(("test",
 INSTANCE: Final = "rehearse"
 
 SETTLE_S: Final = 90.0
-"""Longest wait, once no fault stands any more, until every order's fate is known to the bot."""
+"""Longest wait, once no fault stands any more, until the bot trades and knows every order's fate."""
 
 PROFILE = """
 extends = "{root}/profiles/sandbox.toml"
@@ -132,14 +132,14 @@ def rehearse(folder: Path, plan: Plan, say: Any = print) -> Outcome:
         with Sampler((bot, exchange)):
             _run(plan, exchange, bot, trouble, say)
             trouble.clear()
-            unknown = _settled(folder) if bot.running else 0
+            why = _unsettled(folder) if bot.running else "it has ended"
         bot.end()
         differences = compare(folder / "state" / INSTANCE, Account(exchange.url), begun=BEGUN)
         exchange.end()
     figures = figures_of(folder, plan.seconds, bot, exchange, trouble.struck)
     wrong = [*differences, *complaints(figures, bot, exchange, calm=not plan.kills and not plan.faults)]
-    if unknown:
-        wrong.append(f"{unknown} orders of unknown fate {SETTLE_S:g} s after the last fault")
+    if why:
+        wrong.append(f"the bot, {SETTLE_S:g} s after the last fault: {why}")
     return Outcome(differences, figures, tuple(wrong))
 
 
@@ -183,21 +183,21 @@ def _kill(moment: Moment, exchange: Exchange, bot: Party, trouble: Trouble, say:
     party.start()
     if party is exchange:
         trouble.began_anew()
-    else:
-        bot.wait_for("RECOVERY_COMPLETED")
 
 
-def _settled(folder: Path) -> int:
-    """Wait until no order's fate is unknown to the bot; return how many still are."""
+def _unsettled(folder: Path) -> str:
+    """Wait until the bot trades and no order's fate is unknown to it; return in words why that did not come."""
     end = time.monotonic() + SETTLE_S
-    unknown = 0
+    why = ""
     while time.monotonic() < end:
         status = _status(folder)
-        unknown = int(status["unknown_orders"]) if status else unknown
-        if status and not unknown:
-            return 0
+        unknown = int(status.get("unknown_orders", 0))
+        why = "it answers no question" if not status else "" if status["trading"] else "it has not recovered"
+        why = why or (f"{unknown} orders of unknown fate" if unknown else "")
+        if not why:
+            return ""
         time.sleep(0.5)  # it is asked, it does not tell
-    return unknown
+    return why
 
 
 def _status(folder: Path) -> dict[str, Any]:
