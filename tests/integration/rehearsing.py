@@ -132,7 +132,7 @@ def rehearse(folder: Path, plan: Plan, say: Any = print) -> Outcome:
         with Sampler((bot, exchange)):
             _run(plan, exchange, bot, trouble, say)
             trouble.clear()
-            why = _unsettled(folder) if bot.running else "it has ended"
+            why = _unsettled(folder, bot)
         bot.end()
         differences = compare(folder / "state" / INSTANCE, Account(exchange.url), begun=BEGUN)
         exchange.end()
@@ -162,7 +162,10 @@ def _run(plan: Plan, exchange: Exchange, bot: Party, trouble: Trouble, say: Any)
     kills.sort()
     began = time.monotonic()
     fault_at = trouble.pause_s() if plan.faults == "random" else plan.seconds
-    while bot.running and (now := time.monotonic() - began) < plan.seconds:
+    while (now := time.monotonic() - began) < plan.seconds:
+        bot.supervise()
+        if not bot.running and not bot.life.never_began:
+            return
         if kills and now >= kills[0].at_s:
             _kill(kills.pop(0), exchange, bot, trouble, say, now)
         elif now >= fault_at:
@@ -185,11 +188,14 @@ def _kill(moment: Moment, exchange: Exchange, bot: Party, trouble: Trouble, say:
         trouble.began_anew()
 
 
-def _unsettled(folder: Path) -> str:
+def _unsettled(folder: Path, bot: Party) -> str:
     """Wait until the bot trades and no order's fate is unknown to it; return in words why that did not come."""
     end = time.monotonic() + SETTLE_S
     why = ""
     while time.monotonic() < end:
+        bot.supervise()
+        if not bot.running and not bot.life.never_began:
+            return "it has ended"
         status = _status(folder)
         unknown = int(status.get("unknown_orders", 0))
         why = "it answers no question" if not status else "" if status["trading"] else "it has not recovered"

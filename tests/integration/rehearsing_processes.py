@@ -18,6 +18,9 @@ from msgspec import Struct, field
 from tests.integration.processes import PATIENCE_S, ROOT
 
 SAMPLE_S: Final = 1.0
+RESTART_S: Final = 2.0
+"""So long a supervisor waits before it starts a bot again whose start failed (systemd's RestartSec)."""
+
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_KB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
 
@@ -45,6 +48,11 @@ class Life(Struct):
     def text(self) -> str:
         """Everything printed so far."""
         return self.output.read_text(errors="replace")
+
+    @property
+    def never_began(self) -> bool:
+        """Whether it ended since its start failed, as it does where the exchange cannot be reached."""
+        return "START_FAILED" in self.text
 
     def sample(self) -> None:
         """Note what the process holds now; nothing where it is gone."""
@@ -74,6 +82,7 @@ class Party:
         self.words = list(words)
         self.env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(env or {})}
         self.lives: list[Life] = []
+        self._again_s = 0.0
 
     def start(self) -> Life:
         """Start a process of it."""
@@ -105,6 +114,15 @@ class Party:
         """End it at whatever instruction it is."""
         self.life.process.kill()
         self.life.code = self.life.process.wait(PATIENCE_S)
+
+    def supervise(self) -> None:
+        """Start it again where its start failed, after the pause of a supervisor; an end of its own stays one."""
+        life = self.life
+        if not self.running and life.code is None:
+            life.code = life.process.wait(PATIENCE_S)
+            self._again_s = time.monotonic() + RESTART_S
+        if life.code is not None and life.never_began and time.monotonic() >= self._again_s:
+            self.start()
 
     def end(self, patience_s: float = PATIENCE_S) -> int:
         """End it as a supervisor does (SIGTERM); return its exit code."""

@@ -82,9 +82,13 @@ def complaints(figures: Figures, bot: Party, exchange: Party, *, calm: bool) -> 
     wrong = []
     for party in (bot, exchange):
         held = figures.bot if party is bot else figures.exchange
-        *killed, last = figures.codes[party.name]
-        wrong += [f"{party.name} ended by itself with {code}" for code in killed if code != -signal.SIGKILL]
-        wrong += [f"{party.name} ended with {last}"] if last != 0 else []
+        *before, final = party.lives
+        wrong += [
+            f"{party.name} ended by itself with {life.code}"
+            for life in before
+            if life.code != -signal.SIGKILL and (calm or not life.never_began)
+        ]
+        wrong += [f"{party.name} ended with {final.code}"] if final.code != 0 else []
         wrong += [f"{party.name} {each}" for each in _leaks(held)]
         wrong += [
             f"{party.name} said {line.strip()!r}"
@@ -107,7 +111,7 @@ def table(figures: Figures, differences: Differences) -> str:
         ("fills", str(differences.fills)),
         ("symbols traded", str(differences.symbols)),
         ("differences", str(len(differences))),
-        ("kills", f"bot {len(figures.codes['bot']) - 1}, exchange {len(figures.codes['exchange']) - 1}"),
+        ("kills", ", ".join(f"{name} {codes.count(-signal.SIGKILL)}" for name, codes in figures.codes.items())),
         ("faults hit", _counted({(name,): count for name, count in figures.struck.items()})),
         *[(f"{name} memory", _memory(held)) for name, held in (("bot", bot), ("exchange", exchange))],
         *[(f"{name} descriptors", _three(held.fds)) for name, held in (("bot", bot), ("exchange", exchange))],
