@@ -55,6 +55,9 @@ class Bench:
         self.sockets: list[web.WebSocketResponse] = []
         self.subscriptions = 0
         self.answers_subscriptions = True
+        self.refuses_subscriptions: dict[str, Any] | None = None
+        """The error that a subscription is answered with."""
+        self.answering = asyncio.Event()
         self.reads = asyncio.Event()
         self.reads.set()
         self._news = asyncio.Event()
@@ -110,6 +113,10 @@ class Bench:
         return web.json_response({"serverTime": time.time_ns() // 1_000_000})
 
     async def _socket(self, asked: Asked) -> web.StreamResponse:
+        return await self.serve_socket(asked, lambda _said: None)
+
+    async def serve_socket(self, asked: Asked, hear: Callable[[dict[str, Any]], None]) -> web.StreamResponse:
+        """Serve one user stream; `hear` gets each of its requests."""
         socket = web.WebSocketResponse(autoping=True)
         await socket.prepare(asked.request)
         self.sockets.append(socket)
@@ -119,10 +126,15 @@ class Bench:
             if message.type is not WSMsgType.TEXT:
                 return socket
             said = message.json()
-            if said["method"] == "userDataStream.subscribe.signature" and self.answers_subscriptions:
-                self.subscriptions += 1
-                await socket.send_json({"id": said["id"], "status": 200, "result": {"subscriptionId": 0}})
-                self._news.set()
+            hear(said)
+            if said["method"] != "userDataStream.subscribe.signature" or not self.answers_subscriptions:
+                continue
+            if self.refuses_subscriptions is not None:
+                await socket.send_json({"id": said["id"], "status": 400, "error": self.refuses_subscriptions})
+                continue
+            self.subscriptions += 1
+            await socket.send_json({"id": said["id"], "status": 200, "result": {"subscriptionId": 0}})
+            self._news.set()
 
 
 @asynccontextmanager

@@ -190,6 +190,47 @@ async def test_a_half_open_socket_is_noticed_and_opened_anew() -> None:
 
 
 @in_loop
+async def test_a_subscription_is_signed_when_its_connection_stands_however_long_that_took() -> None:
+    async with bench() as there:
+        stood_ms: list[int] = []
+        signed_ms: list[int] = []
+
+        async def slowly(asked: Any) -> Any:
+            await there.answering.wait()
+            stood_ms.append(there.clock.now_ms())
+            return await there.serve_socket(asked, lambda said: signed_ms.append(said["params"]["timestamp"]))
+
+        there.server.on("GET", "/ws-api/v3", slowly)
+        venue = there.venue()
+        await venue.start()
+        try:
+            dialled_ms = there.clock.now_ms()
+            await there.until(lambda: there.clock.now_ms() > dialled_ms + 200)
+            there.answering.set()
+            await there.until(lambda: venue.stream_up)
+            assert signed_ms[0] >= stood_ms[0] - 1
+        finally:
+            await venue.stop()
+
+
+@in_loop
+async def test_a_refused_subscription_says_why() -> None:
+    async with bench() as there:
+        there.refuses_subscriptions = {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}
+        venue = there.venue()
+        await venue.start()
+        try:
+            await there.until(lambda: "VENUE_STREAM_LOST" in there.told.kinds())
+            (text,) = [text for kind, text in there.told.records if kind == "VENUE_STREAM_LOST"][:1]
+            assert "InvalidNonce" in text
+            assert "outside of the recvWindow" in text
+            there.refuses_subscriptions = None
+            await there.until(lambda: venue.stream_up)
+        finally:
+            await venue.stop()
+
+
+@in_loop
 async def test_without_a_stream_own_orders_are_polled() -> None:
     async with bench() as there:
         there.answers_subscriptions = False

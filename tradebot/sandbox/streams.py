@@ -1,8 +1,8 @@
 """How are market streams followed? Asked by every client of the public sockets.
 
-`/ws`, `/ws/<stream>/…`, `/stream?streams=…` as Binance has them, and `/stream/ws`, `/stream/ws/{n}` for clients that
-tell spot from futures by `/stream` in the address. SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS and the property
-`combined`; an id comes back as it was sent.
+`/ws`, `/ws/<stream>/…`, `/stream?streams=…` as Binance has them, and `/stream/ws` for clients that tell spot from
+futures by `/stream` in the address. A number instead of a stream is nothing: ccxt counts its sockets so.
+SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS and the property `combined`; an id comes back as it was sent.
 """
 
 from __future__ import annotations
@@ -126,8 +126,7 @@ class Streams:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one socket until it ends."""
         named = [name for name in request.match_info.get("streams", "").split("/") if name]
-        if request.path.startswith("/stream/ws"):
-            named = [name for name in named if not _COUNTED.fullmatch(name)]
+        named = [name for name in named if not _COUNTED.fullmatch(name)]
         asked = [name for name in request.query.get("streams", "").split("/") if name]
         combined = request.path == "/stream"
         pace = self._sockets.pace

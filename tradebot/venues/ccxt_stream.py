@@ -82,7 +82,7 @@ class UserStream:
         while True:
             self.connections += 1
             self._user.up()
-            over = client.future("tradebot:over")  # ccxt rejects it with the socket
+            over = client.future("tradebot:over")
             await asyncio.wait((over,), timeout=self._renew_after_s)
             if over.done():
                 over.result()
@@ -91,14 +91,21 @@ class UserStream:
 
     async def _subscribed(self) -> Any:
         exchange = self._exchange
-        url = exchange.urls["api"]["ws"]["ws-api"]["spot"]
+        client = exchange.client(exchange.urls["api"]["ws"]["ws-api"]["spot"])
+        over = client.future("tradebot:over")  # ccxt rejects it with the socket
         try:
             async with asyncio.timeout(self._timeout_s):
+                # first the connection: ccxt signs before it dials, and the signature grows old meanwhile
+                await asyncio.wait((client.connect(exchange.session), over), return_when=asyncio.FIRST_COMPLETED)
+                if over.done():
+                    over.result()
                 await exchange.ensure_user_data_stream_ws_subscribe_signature("spot")
         except TimeoutError:
-            end(exchange.client(url), "no answer to the subscription")
+            end(client, "no answer to the subscription")
             raise Lost("no answer to the subscription") from None
-        return exchange.client(url)
+        except KeyError as error:  # ccxt forgets a refused subscription twice, and with it why
+            raise error.__context__ or error from None
+        return client
 
     async def _renewed(self, old: Any) -> Any:
         """Return the client of a new socket that tells of own orders; `old` is closed then, and not before.
