@@ -14,7 +14,7 @@ import pytest
 
 from tests.runtime.telling import Told
 from tradebot.config.sections.shutdown import Shutdown
-from tradebot.domain.errors import ExitCode
+from tradebot.domain.errors import CannotStart, ExitCode
 from tradebot.runtime.cleanup import Callback, Work
 from tradebot.runtime.component import NullPart, TaskPart
 from tradebot.runtime.coordinator import Coordinator, Ending
@@ -224,6 +224,16 @@ def test_a_crash_ends_through_the_same_stages_with_code_one() -> None:
     assert ending.code is ExitCode.CRASHED
     assert ending.error == "engine: ValueError: broken"
     assert rig.said == ["crashed: engine: ValueError: broken"]
+
+
+@pytest.mark.parametrize("code", [ExitCode.BAD_PROFILE, ExitCode.RECOVERY_REFUSED, ExitCode.CRASHED])
+def test_a_refused_start_ends_through_the_same_stages_with_its_own_code(code: ExitCode) -> None:
+    trades = Trades()
+    refused = CannotStart("the key can withdraw", code)
+    rig, ending = end_of(trades, ask=lambda rig: rig.coordinator.refuse_start(refused))
+    assert trades.did == ["gate start refused", "settle"]
+    assert (ending.code, ending.reason, ending.error) == (code, "start refused", "")
+    assert rig.said == ["not started: the key can withdraw"]
 
 
 def test_a_failing_part_is_reported_and_one_that_does_not_stop_is_named() -> None:

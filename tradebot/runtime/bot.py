@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from tradebot.domain.errors import StorageFailed
+from tradebot.domain.errors import CannotStart, StorageFailed
 from tradebot.domain.events import ProfileApplied, RunStarted
 from tradebot.ports import Component
 from tradebot.runtime.assembly import Assembly
@@ -46,6 +46,9 @@ class Bot:
                 self._register()
                 await self._start()
                 await coordinator.wait()
+            except CannotStart as error:
+                run.telling.start_failed(error)
+                coordinator.refuse_start(error)
             except Exception as error:  # noqa: BLE001 - the supervision border of the run: it ends in order all the same
                 coordinator.crash("start", error)
             self.threads_started = len(set(threading.enumerate()) - self._before.threads)

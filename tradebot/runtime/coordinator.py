@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from tradebot.config.sections.shutdown import Shutdown
-from tradebot.domain.errors import ExitCode
+from tradebot.domain.errors import CannotStart, ExitCode
 from tradebot.domain.facts import Level
 from tradebot.ports import Component, Log
 from tradebot.runtime.cleanup import Callback, Done, run_callback, tell
@@ -46,6 +46,7 @@ class Ending(Struct):
     reason: str = ""
     error: str = ""
     fatal_reload: str = ""
+    start_refused: ExitCode = ExitCode.CLEAN
     forced: bool = False
     orders_at_start: int = 0
     orders_left: tuple[str, ...] = ()
@@ -118,6 +119,13 @@ class Coordinator:
             self.ending.reason = "crash"
             self._asked.set()
 
+    def refuse_start(self, error: CannotStart) -> None:
+        """End the run with the exit code of `error`: the start met what an operator must mend, nothing crashed."""
+        if self.ending.start_refused is ExitCode.CLEAN:
+            self.ending.start_refused = error.exit_code
+            self._say(f"not started: {error}")
+        self.request("start refused")
+
     def fatal_reload(self, reason: str) -> None:
         """End the run cleanly with exit code 4: an edit could be neither kept nor taken back."""
         if not self.ending.fatal_reload:
@@ -175,6 +183,8 @@ class Coordinator:
         ending = self.ending
         if ending.error:
             return ExitCode.CRASHED
+        if ending.start_refused:
+            return ending.start_refused
         if ending.fatal_reload:
             return ExitCode.FATAL_RELOAD
         if ending.forced:
