@@ -37,8 +37,8 @@ STEPS = Path("steps")
 DIE_AT = Path("die_at")
 
 OF_HISTORY = (
-    "next_number", "begin", "commit", "fail", "passed", "condemn", "judge", "accept", "begin_restore", "end_restore",
-    "prune",
+    "next_number", "begin", "commit", "fail", "passed", "condemn", "judge", "accept", "tried", "begin_restore",
+    "end_restore", "end_trial", "prune",
 )  # fmt: skip
 OF_SWAP = ("stage", "swap", "retire")
 OF_FILES = ("_write", "_replace", "_remove")

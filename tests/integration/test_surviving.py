@@ -192,3 +192,23 @@ def test_an_output_that_is_full_is_told_in_one_line(tmp_path: Path) -> None:
         )
     assert ended.returncode == 1
     assert ended.stderr == "tradebot: the output cannot be written: no space left on the device\n"
+
+
+def test_a_bot_that_is_killed_on_its_probation_again_and_again_goes_back_to_the_last_good_text(tmp_path: Path) -> None:
+    path = write_profile(tmp_path, "[reload]\nprobation_starts = 2\n")
+    with Bot(tmp_path) as bot:
+        bot.wait_for("BOT_STARTED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+    path.write_text(path.read_text().replace("probation_starts = 2", "probation_starts = 2 # another text"))
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
+        with Bot(tmp_path) as bot:
+            bot.wait_for("generation 2 is on probation")
+            bot.send(number)
+            assert bot.end() == (0 if number == signal.SIGTERM else -number), bot.text
+    with Bot(tmp_path) as bot:
+        line = bot.wait_for("PROFILE_IN_FORCE")
+        assert "was rolled back (2 starts in a row were killed on its probation): running generation 1 instead" in line
+        bot.wait_for("POSITION_OPENED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text

@@ -67,6 +67,19 @@ class Desk:
         history.close()
         return found
 
+    def killed(self, choice: Choice | None = None) -> Generation:
+        """Begin as chosen; the run is killed on its probation."""
+        history = self.open()
+        found = begin(choice or self.choose(), history, 0, 10, self.told)
+        history.close()
+        return found
+
+    def ended(self) -> None:
+        """Let the run that began last end by itself."""
+        history = self.open()
+        history.end_trial()
+        history.close()
+
     def open(self) -> History:
         return open_history(self.store, 1.0, 1_000, self.told)
 

@@ -9,8 +9,9 @@ from tradebot.domain.errors import CannotStart
 from tradebot.domain.generation import Generation
 from tradebot.ports import Log
 from tradebot.runtime.displacing import EDITED, put_back, shelve, texts
-from tradebot.runtime.generations import VERDICTS, Choice, lasting, same_profile
+from tradebot.runtime.generations import VERDICTS, Choice, falls_back_to, lasting, same_profile
 from tradebot.runtime.outcomes import change_lines
+from tradebot.runtime.returning import condemn
 from tradebot.storage.history import History, HistoryDamaged
 
 TOLD = 6
@@ -46,6 +47,7 @@ def _sound(history: History) -> History:
         history.switches()
         history.restoring()
         history.verdicts(VERDICTS)
+        history.trial()
     except HistoryDamaged:
         history.close()
         raise
@@ -72,6 +74,8 @@ def begin(choice: Choice, history: History, above: int, now_ms: int, log: Log) -
         log.emit("events", "WARNING", "PROFILE_UNFINISHED", text, number=left.number)
     if choice.accepted:
         history.accept(choice.accepted, now_ms, "start")
+    if choice.condemns and force is not None:
+        condemn(history, force.number, now_ms, choice.condemns)
     goes_on = choice.continues
     if goes_on is not None and goes_on.number < above:
         goes_on = None  # the engine has heard of a later one, which never came into force whole
@@ -81,6 +85,7 @@ def begin(choice: Choice, history: History, above: int, now_ms: int, log: Log) -
     else:
         _give_up_restoring(choice, history, log)
     history.prune(choice.loaded.profile.reload.keep_generations)
+    _count_trial(choice, history, generation)
     kind = "goes on" if goes_on else "begins"
     text = f"generation {generation.number} {kind}: {choice.loaded.path}"
     loosens = [one.key for one in choice.changes if one.looser]
@@ -98,6 +103,16 @@ def begin(choice: Choice, history: History, above: int, now_ms: int, log: Log) -
         faults=[str(fault) for fault in choice.faults],
     )
     return generation
+
+
+def _count_trial(choice: Choice, history: History, generation: Generation) -> None:
+    """Count the starts that put a text on probation, until one ends by itself, is past it, or is accepted."""
+    profile = choice.loaded.profile
+    watched = profile.features.probation and profile.reload.probation_s and falls_back_to(history, generation)
+    if choice.accepted or not watched:
+        history.end_trial()
+    if watched:
+        history.tried(generation.digest)
 
 
 def _begun(choice: Choice, history: History, above: int, now_ms: int) -> Generation:

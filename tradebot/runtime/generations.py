@@ -55,6 +55,8 @@ class Choice(Struct, frozen=True):
     """The generation whose files a rollback was writing when the last run ended."""
     changes: tuple[Change, ...] = ()
     """What it changes against the generation that was in force before."""
+    condemns: str = ""
+    """Why the generation in force is left, and its text condemned: its starts were killed again and again."""
 
 
 def choose(profile: str, environ: Mapping[str, str] = os.environ, *, accept: bool = False) -> Choice:
@@ -82,9 +84,26 @@ def _chosen(past: _Past, profile: str, path: str, environ: Mapping[str, str], *,
     except ProfileInvalid as invalid:
         return _faulty(past, path, environ, invalid)
     verdict = past.verdicts.get(loaded.digest)
-    if verdict is None or verdict.kind == "rejected" or accept:
-        return _as_written(past, loaded, environ, accepted="" if verdict is None else verdict.digest)
-    return _instead(past, loaded, verdict, environ)
+    if accept:
+        judged = verdict is not None or loaded.digest in past.trial
+        return _as_written(past, loaded, environ, accepted=loaded.digest if judged else "")
+    if verdict is not None and verdict.kind != "rejected":
+        return _instead(past, loaded, verdict, environ)
+    killed = _killed(past, loaded)
+    if killed is not None:
+        choice = _instead(structs.replace(past, last_good=past.other), loaded, killed, environ)
+        return structs.replace(choice, condemns=killed.reason)
+    return _as_written(past, loaded, environ, accepted="" if verdict is None else verdict.digest)
+
+
+def _killed(past: _Past, loaded: Loaded) -> Verdict | None:
+    """Return what is found about the text in force where start after start of it was killed on its probation."""
+    most, count = loaded.profile.reload.probation_starts, past.trial.get(loaded.digest, 0)
+    force = past.in_force
+    if most is None or count < most or past.other is None or force is None or force.digest != loaded.digest:
+        return None
+    starts = "a start was" if count == 1 else f"{count} starts in a row were"
+    return Verdict(loaded.digest, "condemned", 0, "start", (), reason=f"{starts} killed on its probation")
 
 
 def _changes(past: _Past, loaded: Loaded, environ: Mapping[str, str]) -> tuple[Change, ...]:
@@ -114,6 +133,17 @@ def lasting(switches: tuple[Switch, ...]) -> tuple[Switch, ...]:
     return tuple(one for one in switches if one.who != EXITS_ONLY)
 
 
+def falls_back_to(history: History, generation: Generation) -> int:
+    """Return what a breach on the probation of `generation` goes back to, 0 where it is not to be watched.
+
+    It is not where its text has passed a probation, or where there is no other. Waits for a disk; raises StorageFailed.
+    """
+    if generation.state == "good" or history.was_good(generation.digest):
+        return 0
+    good = history.last_good(generation.digest, generation.path)
+    return 0 if good is None else good.number
+
+
 def same_profile(generation: Generation, path: str) -> bool:
     """Whether a generation is one of the profile at `path`."""
     return os.path.abspath(generation.path) == os.path.abspath(path)
@@ -128,6 +158,8 @@ class _Past(Struct):
     verdicts: dict[str, Verdict]
     restoring: Generation | None
     displaced: tuple[ProfileText, ...]
+    trial: dict[str, int]
+    other: Generation | None  # the last good one but for the text on trial
 
 
 def _past(store: Path, path: str) -> _Past | None:
@@ -140,7 +172,7 @@ def _past(store: Path, path: str) -> _Past | None:
         if history is None:
             return None
         try:
-            restoring = history.restoring()
+            restoring, trial = history.restoring(), history.trial()
             past = _Past(
                 in_force=history.in_force(),
                 last_good=history.last_good(of=path),
@@ -148,6 +180,8 @@ def _past(store: Path, path: str) -> _Past | None:
                 verdicts={one.digest: one for one in history.verdicts(VERDICTS)},
                 restoring=None if restoring is None else history.generation(restoring.number),
                 displaced=() if restoring is None else restoring.displaced,
+                trial=trial,
+                other=history.last_good(next(iter(trial), ""), path),
             )
         finally:
             history.close()

@@ -22,7 +22,7 @@ from tradebot.domain.views import OutcomeView, PendingView, ProbationView, Profi
 from tradebot.engine.plan_words import span
 from tradebot.runtime.applying import Force
 from tradebot.runtime.failures import TOGGLES
-from tradebot.runtime.generations import Choice
+from tradebot.runtime.generations import Choice, falls_back_to
 from tradebot.runtime.outcomes import (
     AnyOutcome,
     Applied,
@@ -97,10 +97,8 @@ class LiveProfile:
         generation, history = self.reloads.force.generation, self._run.opened.history
         if self._choice.note:
             self.reloads.hint("start")
-        if generation.state == "good":
-            return
-        good = history.last_good(generation.digest, generation.path)
-        self.put_on_probation(0 if good is None else good.number)
+        if generation.state != "good":
+            self.put_on_probation(falls_back_to(history, generation))
 
     def tired(self, name: str, count: int, last: str) -> None:
         """Switch a component off that failed again and again; one without a toggle goes on, and is told of."""
@@ -154,12 +152,14 @@ class LiveProfile:
     def condemn_harmful(self, error: str) -> None:
         """Remember what did harm at the end: a guard breached just before it, or the crash (`error`) on probation.
 
-        The next start then runs the last good generation. Waits for a disk.
+        The next start then runs the last good generation; this one, which ends by itself, counts as no killed one.
+        Waits for a disk.
         """
         run, history, now_ms = self._run, self._run.opened.history, self._run.clock.now_ms()
         try:
             for breach in self.reloads.breaches:
                 condemn(history, breach.number or 0, now_ms, breach.why)
+            history.end_trial()
             if error and isinstance(self._watch, Probation):
                 condemn(history, self.reloads.force.generation.number, now_ms, f"crashed on probation: {error}")
         except StorageFailed as failed:

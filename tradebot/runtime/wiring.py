@@ -40,6 +40,7 @@ from tradebot.runtime.signals import Signals, StopAsked, interrupted
 from tradebot.runtime.status import Status, StatusBook, money_of
 from tradebot.runtime.swaps_bench import cycle_log
 from tradebot.runtime.swaps_checkpoints import CheckpointSwap
+from tradebot.storage.history import History
 from tradebot.telemetry.console import Console, NoConsole
 from tradebot.venues.account import LIVE
 
@@ -166,6 +167,7 @@ def _wire(
     venue, venue_part = _venue(profile, priced, opened, telling, clock, coordinator, makers, answered)
     signals.check()
     generation = begin(choice, opened.history, engine.state.generation, clock.now_ms(), telling.log)
+    stack.callback(_ended, opened.history, telling.log)
     name = _run_name(clock.now_ms())
     unsealed = opened.journal.open_run(name, clock.now_ms())
     if unsealed is not None:
@@ -182,6 +184,14 @@ def _wire(
         loaded, choice, generation, options, signals, clock, coordinator, telling, opened, engine, feed, venue,
         venue_part, dispatch, shell, book, name, restored, stack, instruments, checkpoints, makers,
     )  # fmt: skip
+
+
+def _ended(history: History, log: Log) -> None:
+    """Note that the run, or a start that cannot be, ended by itself: a probation that goes on was not killed."""
+    try:
+        history.end_trial()
+    except StorageFailed as error:
+        log.emit("events", "ERROR", "PROFILE_HISTORY_FAILED", str(error))
 
 
 def _restored(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,9 +19,6 @@ from tradebot.storage.history_rows import Entry, EntryKind, Restoring
 from tradebot.storage.sqlite_file import identity
 
 __all__ = ["Entry", "EntryKind", "History", "HistoryDamaged", "Restoring"]
-
-_USABLE = "files IS NOT NULL AND digest <> ? AND digest NOT IN (SELECT digest FROM verdicts WHERE kind = 'condemned')"
-"""A generation to fall back to: its text is kept, is not the one to be left, and was not rolled back."""
 
 
 def _unheard(_story: str) -> None:
@@ -140,6 +136,7 @@ class History:
         with self._writing() as database:
             self._move(number, "good", "applied")
             database.execute("UPDATE generations SET good_ms = ? WHERE number = ?", (at_ms, number))
+            database.execute(rows.DELETE_TRIAL)
             self._enter(at_ms, "good", number)
 
     def condemn(self, number: int, at_ms: int, reason: str, who: str) -> None:
@@ -206,6 +203,26 @@ class History:
         """Return the generations whose coming into force was cut off, oldest first."""
         with self._reading():
             return self._generations("WHERE state = 'preparing' ORDER BY number")
+
+    def tried(self, digest: str) -> int:
+        """Note that a start puts the text with that digest on probation; return how many in a row now have.
+
+        The count begins anew with another text, with `passed`, and with `end_trial`: it is of starts that were killed.
+        """
+        with self._writing() as database:
+            count = 1 + rows.trial_of(database).get(digest, 0)
+            database.execute(rows.INSERT_TRIAL, (f"{digest} {count}",))
+            return count
+
+    def trial(self) -> dict[str, int]:
+        """Return the text that the last start put on probation by its digest, with how often in a row; else nothing."""
+        with self._reading() as database:
+            return rows.trial_of(database)
+
+    def end_trial(self) -> None:
+        """Note that the run ended by itself, not killed; harmless where nothing is on probation."""
+        with self._writing() as database:
+            database.execute(rows.DELETE_TRIAL)
 
     # -- texts that are not in force -------------------------------------------------------------------
 
@@ -310,13 +327,9 @@ class History:
         return next(iter(self._generations(clause, *values)), None)
 
     def _last_good(self, excluding: str, of: str = "") -> Generation | None:
-        paths = [path for (path,) in self._database.execute("SELECT DISTINCT path FROM generations")]
-        same = [path for path in paths if not of or os.path.abspath(path) == os.path.abspath(of)]
-        marks = ", ".join("?" * len(same))
-        newest = f"WHERE state = ? AND {_USABLE} AND path IN ({marks}) ORDER BY number DESC LIMIT 1"
-        return self._generation(newest, "good", excluding, *same) or self._generation(
-            newest, "applied", excluding, *same
-        )
+        newest, same = rows.newest_usable(self._database, of)
+        found = (self._generation(newest, state, excluding, *same) for state in ("good", "applied"))
+        return next((one for one in found if one is not None), None)
 
     def _verdict(self, clause: str, *values: object) -> Verdict | None:
         row = self._database.execute(rows.SELECT_VERDICT + clause, values).fetchone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -24,6 +25,12 @@ SELECT_GENERATION = f"SELECT {_GENERATION} FROM generations "  # noqa: S608  our
 SELECT_VERDICT = f"SELECT {_VERDICT} FROM verdicts "  # noqa: S608  our own text
 SELECT_SWITCH = f"SELECT {_SWITCH} FROM switches ORDER BY n"  # noqa: S608  our own text
 SELECT_ENTRY = f"SELECT {_ENTRY} FROM entries ORDER BY n DESC LIMIT ?"  # noqa: S608  our own text
+
+INSERT_TRIAL = "INSERT OR REPLACE INTO meta VALUES ('trial', ?)"
+DELETE_TRIAL = "DELETE FROM meta WHERE key = 'trial'"
+
+_USABLE = "files IS NOT NULL AND digest <> ? AND digest NOT IN (SELECT digest FROM verdicts WHERE kind = 'condemned')"
+"""A generation to fall back to: its text is kept, is not the one to be left, and was not rolled back."""
 
 EntryKind = Literal["begun", "applied", "failed", "good", "condemned", "pending", "refused", "rejected", "accepted"]
 """What befell a generation (the first five), or a text that is not in force."""
@@ -195,3 +202,21 @@ def _made(kind: type[_T], named: dict[str, Any]) -> _T:
         return msgspec.convert(named, kind, from_attributes=True)
     except msgspec.ValidationError as error:
         raise Unsound(f"a row cannot be read: {error}") from error
+
+
+def newest_usable(database: sqlite3.Connection, of: str) -> tuple[str, tuple[str, ...]]:
+    """Return the clause of the newest generation to fall back to, and its last values: the paths that are `of`.
+
+    Its first values are the state and the digest that is to be left; `of` "" is any path.
+    """
+    paths = [path for (path,) in database.execute("SELECT DISTINCT path FROM generations")]
+    same = tuple(path for path in paths if not of or os.path.abspath(path) == os.path.abspath(of))
+    marks = ", ".join("?" * len(same))
+    return f"WHERE state = ? AND {_USABLE} AND path IN ({marks}) ORDER BY number DESC LIMIT 1", same
+
+
+def trial_of(database: sqlite3.Connection) -> dict[str, int]:
+    """Return how often in a row starts have put a text on probation, by its digest; nothing where none is."""
+    row = database.execute("SELECT value FROM meta WHERE key = 'trial'").fetchone()
+    digest, _, count = str(row[0]).rpartition(" ") if row else ("", "", "")
+    return {digest: int(count)} if digest and count.isdecimal() else {}

@@ -48,6 +48,9 @@ class Reload(Table):
     probation_s: Seconds = setting(600.0, looser="lower", ge=0, le=604_800)
     """How long the guards are watched after an edit; 0 watches nothing."""
 
+    probation_starts: int | None = setting(3, unset="off", looser="higher", ge=1, le=1000)
+    """So many starts in a row that are killed on the probation of one text let the next run the last good one."""
+
     keep_generations: int = setting(1000, ge=10, le=1_000_000)
     """How many generations keep their files in the history, to be shown and rolled back to."""
 
