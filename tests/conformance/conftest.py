@@ -18,7 +18,7 @@ from tests.conformance.wiretap import WAIT_S, Wiretap
 from tests.outward import OUTBOUND
 
 ROOT = Path(__file__).resolve().parents[2]
-HOLDS = ("USDT=100000", "BTC=2", "ETH=20", "BNB=50")
+HOLDS = ("USDT=100000", "BTC=2000", "ETH=0.001", "BNB=50")
 
 
 @pytest.fixture(scope="module")
@@ -33,21 +33,21 @@ def exchange() -> Iterator[str]:
             assert process.stdout is not None
             found = re.search(r"REST (http://[\d.:]+)", process.stdout.readline())
             assert found is not None
-            asyncio.run(asyncio.wait_for(books_shown(found[1]), WAIT_S))
+            asyncio.run(asyncio.wait_for(market_moving(found[1]), WAIT_S))
             yield found[1]
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
 
 
-async def books_shown(url: str) -> None:
-    """Wait until every symbol has a book: the market begins to move when the exchange listens."""
-    missing = {f"{each.lower()}usdt@depth5@100ms" for each in ("BTC", "ETH", "BNB")}
+async def market_moving(url: str) -> None:
+    """Wait until every symbol has a book and one has traded: the market begins to move when the exchange listens."""
+    missing = {"btcusdt@trade", *(f"{each}usdt@depth5@100ms" for each in ("btc", "eth", "bnb"))}
     streams = f"{url}/stream?streams={'/'.join(missing)}".replace("http", "ws", 1)
     async with aiohttp.ClientSession() as session, session.ws_connect(streams) as socket:
         while missing:
             said = await socket.receive_json()
-            if said["data"]["asks"] and said["data"]["bids"]:
+            if said["stream"] == "btcusdt@trade" or (said["data"]["asks"] and said["data"]["bids"]):
                 missing.discard(said["stream"])
 
 

@@ -1,4 +1,4 @@
-"""Is what a client was told like what was recorded of the real exchange? Asked of each client that heard such a body."""
+"""Is what a client was told like what was recorded of the real exchange? Asked of clients that heard such a body."""
 
 from __future__ import annotations
 

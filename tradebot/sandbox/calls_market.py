@@ -145,7 +145,7 @@ class MarketCalls:
         if interval_ms is None or zone not in {None, "0"}:
             raise ApiError(-1120, "Invalid interval.")
         until = _FOREVER_MS if to_ms is None else to_ms
-        return shapes.candles(market.candles(interval_ms, from_ms or 0, until, most, asked.now_ms), interval_ms)
+        return shapes.candles(market.candles(interval_ms, from_ms, until, most, asked.now_ms), interval_ms)
 
     def _average(self, asked: Asked) -> Any:
         market = self._one(asked)

@@ -193,26 +193,27 @@ class SymbolMarket:
             worth += candle.quote_volume
         return worth / volume if volume else self.last_price
 
-    def candles(self, interval_ms: int, from_ms: int, to_ms: int, limit: int, now_ms: int) -> list[Candle]:
+    def candles(self, interval_ms: int, from_ms: int | None, to_ms: int, limit: int, now_ms: int) -> list[Candle]:
         """Return at most `limit` candles that open from `from_ms` to `to_ms`, both included.
 
-        They are the first ones where `from_ms` is over 0, else the last ones.
+        They are the first ones from `from_ms` on, the last ones where it is None.
         """
         self.advance(now_ms)
+        begin_ms = from_ms or 0
         found: list[Candle] = []
         for minute in self.minutes:
             open_ms = minute.open_ms - minute.open_ms % interval_ms
-            if open_ms < from_ms or open_ms > to_ms:
+            if open_ms < begin_ms or open_ms > to_ms:
                 continue
             if found and found[-1].open_ms == open_ms:
                 found[-1].join(minute)
-            elif from_ms and len(found) == limit:
+            elif from_ms is not None and len(found) == limit:
                 break
             else:
                 candle = minute.copy()
                 candle.open_ms = open_ms
                 found.append(candle)
-        return found[:limit] if from_ms else found[-limit:]
+        return found[-limit:] if from_ms is None else found
 
 
 class Market:
