@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,8 @@ from tests.crash.table import write_table
 _SHOWN: Final = 6
 _LONGEST_WORDS: Final = 300
 _EVERY: Final = 100
+_STOPPED: Final = 143
+"""The exit code of a program that SIGTERM ends, as shells expect."""
 
 
 class Line(Struct, frozen=True):
@@ -85,6 +88,7 @@ def run_all(
     for index in range(jobs):
         pid = os.fork()
         if pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.close(reader)
             _work(cases, todo[index::jobs], folder, seed, mutation, writer)
         workers.append(pid)
@@ -152,6 +156,7 @@ def read_lines(path: Path | None) -> list[Line]:
 def main(arguments: list[str]) -> int:
     """Run what is asked for; return the exit code."""
     args = _parsed(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="tradebot-matrix-", dir=_memory()))
     try:
@@ -167,8 +172,9 @@ def main(arguments: list[str]) -> int:
         had = {line.number for line in done if line.seed == args.seed}
         todo = _chosen(cases, args, had)
         print(f"{len(todo)} of {args.cases} cases to run, of {cases.cells} commands with a fault, {cases.points} kills")
-        report = _Report(done, len(todo), args.resume, began)
-        run_all(cases, todo, args.jobs, folder, args.seed, args.mutation, report)
+        report = _Report(done, len(todo), args.resume, began, patient=not args.first_difference)
+        with suppress(_Enough):
+            run_all(cases, todo, args.jobs, folder, args.seed, args.mutation, report)
         print(report.summary())
         if args.table:
             write_table(args.table, report.lines)
@@ -206,10 +212,15 @@ def _census_of(args: argparse.Namespace, folder: Path) -> dict[str, list[tuple[s
     return found
 
 
+class _Enough(Exception):
+    """A case differs, and no more is wanted."""
+
+
 class _Report:
     """Hears of every case: keeps it in the file, and says how far it is."""
 
-    def __init__(self, done: list[Line], todo: int, resume: Path | None, began: float) -> None:
+    def __init__(self, done: list[Line], todo: int, resume: Path | None, began: float, *, patient: bool) -> None:
+        self._patient = patient
         self.lines = done
         self._fresh = 0
         self._todo = todo
@@ -227,6 +238,8 @@ class _Report:
             print(f"DIFFERENT case {line.number} ({words}):", flush=True)
             for difference in line.differences:
                 print(f"    {difference}", flush=True)
+            if not self._patient:
+                raise _Enough
         if self._fresh % _EVERY == 0:
             print(self.summary(), flush=True)
 
@@ -254,6 +267,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     add("--only", type=int, help="run this one case, with logs")
     add("--keep", action="store_true", help="keep the folders of cases that differ")
     add("--like", default="", help="only cases whose words (play, command, fault, kills) have this regular expression")
+    add("--first-difference", action="store_true", help="end at the first case that differs")
     add("--census", type=Path, help="where the points of every play are kept (beside the results)")
     add("--mutation", choices=sorted(MUTATIONS), default="", help="break a promise of the bot first")
     return parser.parse_args(arguments)

@@ -44,6 +44,8 @@ not_found_after_s = 0.2
 poll_interval_s = 0.1
 reconcile_interval_s = 1
 keep_alive_s = 0.4
+[exchange.requests]
+folder = "{folder}/requests"
 [venue]
 kind = "ccxt"
 [feed]
