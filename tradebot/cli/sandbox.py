@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import secrets
 import stat
@@ -25,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
     add("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (0: any free one)")
-    add("--market", default="synthetic", metavar="M", help="synthetic, or a recording of trades, quotes or depth")
+    add(
+        "--market", default="synthetic", metavar="M", help="synthetic, or a recording: trades, quotes, depth or candles"
+    )
+    add("--pace", type=float, default=1.0, metavar="N", help="play a recording so many times as fast (1)")
     add("--symbols", type=symbols, default=(), metavar="A,B", help="only these, e.g. BTC/USDT,ETH/USDT")
     add("--count", type=_count, default=12, metavar="N", help="synthetic symbols, where none are named (12)")
     add("--quote", default="USDT", metavar="ASSET", help="what symbols are quoted in (USDT)")
@@ -53,12 +57,17 @@ def run(args: argparse.Namespace) -> int:
 
     if args.scale_day <= 0:
         raise CannotStart("--scale-day is more than 0 seconds", ExitCode.BAD_PROFILE)
+    if not 0 < args.pace < math.inf:
+        raise CannotStart("--pace is more than 0", ExitCode.BAD_PROFILE)
+    if args.pace != 1 and args.market == "synthetic":
+        raise CannotStart("--pace is for recordings; the synthetic market has a time of its own", ExitCode.BAD_PROFILE)
     settings = Settings(
         credentials=(_credentials(args.key_file),),
         balances=dict(args.balance) or {args.quote: Decimal(10_000)},
         rates=FeeRates(args.maker_bps, args.taker_bps, args.fee_asset),
         port=args.port,
         market=args.market,
+        pace=args.pace,
         symbols=args.symbols,
         quote=args.quote,
         seed=args.seed,

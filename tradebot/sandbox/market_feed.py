@@ -13,11 +13,14 @@ import msgspec
 from tradebot.config.sections.feed import RecordedFeed, SyntheticFeed
 from tradebot.domain.events import Event
 from tradebot.domain.market import Instrument
-from tradebot.feeds.recorded_events import EventRecording, load_events
+from tradebot.feeds.candles import load_candles
+from tradebot.feeds.files import recording_files
+from tradebot.feeds.recorded_events import load_events
 from tradebot.feeds.synthetic_live import SyntheticLive
 from tradebot.feeds.synthetic_path import PricePath
 from tradebot.ports import Clock
 from tradebot.sandbox.market import MINUTE_MS, Candle, SymbolMarket
+from tradebot.sandbox.market_candles import CandleEvents
 
 MIN_NOTIONAL: Final = Decimal(5)
 _STEP_MS: Final = 5_000
@@ -73,22 +76,54 @@ class SyntheticMarketFeed:
         await self._live.run(publish)
 
 
+class Playable(Protocol):
+    """What was recorded: events in time order, the first of them at `first_ms`."""
+
+    first_ms: int
+
+    def instruments(self, min_notional: Decimal) -> Sequence[Instrument]:
+        """Return the filters that the recorded prices suggest."""
+        ...
+
+    def events(self) -> Iterator[Event]:
+        """Yield every event in time order; each call begins anew."""
+        ...
+
+
 class RecordedMarketFeed:
-    """Recorded trades, quotes and books, played from their beginning as if it were now; then the market stands."""
+    """A recording, played from its beginning as if it were now; then the market stands.
+
+    `pace` is how many times faster than recorded it is played.
+    """
 
     def __init__(
-        self, recording: EventRecording, name: str, clock: Clock, sleep: Callable[[float], Awaitable[None]]
+        self,
+        recording: Playable,
+        name: str,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]],
+        pace: float = 1.0,
     ) -> None:
         self._recording = recording
         self._name = name
         self._clock = clock
         self._sleep = sleep
+        self._pace = pace
 
     @classmethod
-    def of(cls, path: Path, symbols: Sequence[str], quote: str, clock: Clock) -> RecordedMarketFeed:
-        """Return the feed of a file or folder. Raises DataInvalid where it holds no trades, quotes or depth."""
-        recording = load_events(path, symbols or None, quote, None, None, RecordedFeed())
-        return cls(recording, f"recorded market ({path.name})", clock, asyncio.sleep)
+    def of(cls, path: Path, symbols: Sequence[str], quote: str, clock: Clock, pace: float = 1.0) -> RecordedMarketFeed:
+        """Return the feed of a file or folder: of its trades, quotes and depth, or of its candles where it has no more.
+
+        Raises DataInvalid where it holds none of them.
+        """
+        faster = f", {pace:g} times as fast" if pace != 1 else ""
+        return cls(
+            _recorded(path, symbols or None, quote),
+            f"recorded market ({path.name}{faster})",
+            clock,
+            asyncio.sleep,
+            pace,
+        )
 
     def label(self) -> str:
         """Return how the feed is named to people."""
@@ -102,14 +137,23 @@ class RecordedMarketFeed:
         """Lay nothing: what was before the recording is not known."""
 
     async def run(self, publish: Callable[[Event], None]) -> None:
-        """Publish every event at its distance from the first; return after the last."""
-        events: Iterator[Event] = self._recording.events()
-        shift = self._clock.now_ms() - self._recording.first_ms
+        """Publish every event at its distance from the first, by the pace; return after the last."""
+        events = self._recording.events()
+        begun_ms = self._clock.now_ms()
         for number, event in enumerate(events, 1):
-            at_ms: int = getattr(event, "at_ms") + shift  # noqa: B009 - every recorded event has it, not every event
+            recorded_ms: int = getattr(event, "at_ms")  # noqa: B009 - every recorded event has it, not every event
+            at_ms = begun_ms + round((recorded_ms - self._recording.first_ms) / self._pace)
             wait_ms = at_ms - self._clock.now_ms()
             if wait_ms > 0:
                 await self._sleep(wait_ms / 1000)
             elif number % _MOST_AT_ONCE == 0:
                 await self._sleep(0)
             publish(msgspec.structs.replace(event, at_ms=at_ms))
+
+
+def _recorded(path: Path, symbols: Sequence[str] | None, quote: str) -> Playable:
+    """Return what a file or folder holds. Raises DataInvalid."""
+    settings = RecordedFeed()
+    if all(file.holds == "candles" for file in recording_files(path, symbols, quote)):
+        return CandleEvents(load_candles(path, symbols, quote, None, None), settings)
+    return load_events(path, symbols, quote, None, None, settings)

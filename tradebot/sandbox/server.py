@@ -43,13 +43,17 @@ _CLOSE_S: Final = 2.0
 
 
 class Settings(Struct, frozen=True):
-    """What a sandbox exchange is made of; `market` is "synthetic" or the path of a recording."""
+    """What a sandbox exchange is made of; `market` is "synthetic" or the path of a recording.
+
+    `pace` is how many times faster than it was a recording is played.
+    """
 
     credentials: tuple[Credentials, ...]
     balances: Mapping[str, Decimal]
     rates: FeeRates
     port: int = 0
     market: str = "synthetic"
+    pace: float = 1.0
     symbols: tuple[str, ...] = ()
     quote: str = "USDT"
     seed: int = 1
@@ -214,7 +218,7 @@ def _exchange_info(path: Path | None) -> dict[str, Any] | None:
 
 def _feed(settings: Settings, clock: WallClock, info: dict[str, Any] | None) -> MarketFeed:
     if settings.market != "synthetic":
-        return RecordedMarketFeed.of(Path(settings.market), settings.symbols, settings.quote, clock)
+        return RecordedMarketFeed.of(Path(settings.market), settings.symbols, settings.quote, clock, settings.pace)
     symbols = settings.symbols
     if info is not None and not symbols:
         rows = [
