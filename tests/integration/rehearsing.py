@@ -137,7 +137,10 @@ def rehearse(folder: Path, plan: Plan, say: Any = print) -> Outcome:
         differences = compare(folder / "state" / INSTANCE, Account(exchange.url), begun=BEGUN)
         exchange.end()
     figures = figures_of(folder, plan.seconds, bot, exchange, trouble.struck)
-    wrong = [*differences, *complaints(figures, bot, exchange, calm=not plan.kills and not plan.faults)]
+    wrong = [
+        *differences,
+        *complaints(figures, bot, exchange, calm=not plan.kills and not plan.faults, symbols=plan.symbols),
+    ]
     if why:
         wrong.append(f"the bot, {SETTLE_S:g} s after the last fault: {why}")
     return Outcome(differences, figures, tuple(wrong))

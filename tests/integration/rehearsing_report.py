@@ -29,7 +29,8 @@ COUNTED_S: Final = 60.0
 MOST_GROWTH_PCT: Final = 2.0
 MORE_FDS: Final = 8
 MORE_THREADS: Final = 4
-"""So many more descriptors or threads than when it was warm are no leak: pools that grow with what is asked at once."""
+"""So many more descriptors or threads than when it was warm are no leak; of descriptors also one a symbol: as many
+requests may be under way at once, and a connection that was opened for one is kept while there is anything to ask."""
 
 
 class Held(Struct, frozen=True):
@@ -77,7 +78,7 @@ def figures_of(folder: Path, seconds: float, bot: Party, exchange: Party, struck
     return Figures(seconds, _held(bot.life), _held(exchange.life), codes, levels, struck, size / 1024, ends)
 
 
-def complaints(figures: Figures, bot: Party, exchange: Party, *, calm: bool) -> list[str]:
+def complaints(figures: Figures, bot: Party, exchange: Party, *, calm: bool, symbols: int) -> list[str]:
     """Return what is wrong with how both behaved; `calm` says that nothing was done to them."""
     wrong = []
     for party in (bot, exchange):
@@ -89,7 +90,7 @@ def complaints(figures: Figures, bot: Party, exchange: Party, *, calm: bool) -> 
             if life.code != -signal.SIGKILL and (calm or not life.never_began)
         ]
         wrong += [f"{party.name} ended with {final.code}"] if final.code != 0 else []
-        wrong += [f"{party.name} {each}" for each in _leaks(held)]
+        wrong += [f"{party.name} {each}" for each in _leaks(held, symbols)]
         wrong += [
             f"{party.name} said {line.strip()!r}"
             for life in party.lives
@@ -146,11 +147,11 @@ def _held(life: Life) -> Held:
     )
 
 
-def _leaks(held: Held) -> list[str]:
+def _leaks(held: Held, symbols: int) -> list[str]:
     words = []
     if held.warm_s >= JUDGED_S and held.growth_pct >= MOST_GROWTH_PCT:
         words.append(f"memory grew by {held.growth_pct:.1f} % since it was warm")
-    if held.warm_s >= COUNTED_S and held.fds[2] > held.fds[1] + MORE_FDS:
+    if held.warm_s >= COUNTED_S and held.fds[2] > held.fds[1] + MORE_FDS + symbols:
         words.append(f"holds {held.fds[2]} descriptors, {held.fds[1]} when it was warm")
     if held.warm_s >= COUNTED_S and held.threads[2] > held.threads[1] + MORE_THREADS:
         words.append(f"has {held.threads[2]} threads, {held.threads[1]} when it was warm")

@@ -57,7 +57,7 @@ def both(tmp_path: Path) -> tuple[Party, Party]:
 
 def wrong(folder: Path, both: tuple[Party, Party], *, calm: bool = True) -> list[str]:
     bot, exchange = both
-    return complaints(figures_of(folder, 1_800, bot, exchange, Counter()), bot, exchange, calm=calm)
+    return complaints(figures_of(folder, 1_800, bot, exchange, Counter()), bot, exchange, calm=calm, symbols=10)
 
 
 def test_where_all_was_well_nothing_is_wrong_and_memory_is_told_as_flat(

@@ -59,7 +59,7 @@ class OwnOrder:
 class OwnOrders:
     """Keeps what was seen of own orders; ended ones are kept for late fills, the oldest let go of beyond `keep`."""
 
-    def __init__(self, offset: ClockOffset, id_prefix: str, keep: int = 10_000) -> None:
+    def __init__(self, offset: ClockOffset, id_prefix: str, keep: int = 2_000) -> None:
         self._offset = offset
         self._prefix = id_prefix
         self._keep = keep
