@@ -10,7 +10,7 @@ import asyncio
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Self
 
 import aiohttp
@@ -65,10 +65,6 @@ class Wiretap:
     def told(self, call: str) -> list[Any]:
         """Return the JSON of every answer with success to a call, or of every event of a stream."""
         return [each.body for each in tuple(self.heard) if each.call == call and each.status in {0, 200}]
-
-    def refused(self) -> Iterator[Heard]:
-        """Yield every answer that was a refusal."""
-        return (each for each in tuple(self.heard) if each.status not in {0, 200})
 
     def until(self, holds: Callable[[], bool]) -> None:
         """Return once `holds`, looked at after everything that passes. Raises AssertionError."""
