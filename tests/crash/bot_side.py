@@ -75,7 +75,7 @@ def _run(profile: str, stage: Stage, run: int) -> int:
             return int(error.exit_code)
         gc.freeze()
         finished = finish(wired, before, print)
-        if "CannotStart" in finished.ending.error:
+        if finished.ending.start_refused:
             stage[Slot.REFUSED] = run
         return int(finished.ending.code)
 

@@ -38,7 +38,7 @@ LONGEST_S: Final = 45.0
 MOST_RUNS: Final = 8
 _LONGEST_WORDS: Final = 600
 _AGAIN_S: Final = 0.3
-"""How long after a start that a fault prevented another one is tried, as a supervisor does."""
+"""How long after a start that could not be made another one is tried, as a supervisor does."""
 
 LOADED: Final = ccxt.pro.binance
 _TRUST: Final = ssl.create_default_context()
@@ -131,7 +131,7 @@ def _lives(case: Case, folder: Path, stage: Stage, mutate: Callable[[], None] | 
             kills += 1
         elif code is None:
             return [f"run {run} did not end within {LONGEST_S:g} s"], kills, run
-        elif case.faults and stage[Slot.REFUSED] == run:
+        elif stage[Slot.REFUSED] == run:
             time.sleep(_AGAIN_S)
         elif code != 0:
             return [f"run {run} ended with code {code}: {_last_words(folder)}"], kills, run
