@@ -7,6 +7,7 @@ loop's thread. Nothing of ccxt's own state is believed: reports are taken raw, a
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -292,7 +293,7 @@ class CcxtSpot:
                 self._settling = max(0, self._settling - 1)
                 fault = await reconciler.run()
             if fault:
-                if fault != told:
+                if _story(fault) != _story(told):
                     self._log.emit("system", "WARNING", "VENUE_NOT_RECONCILED", fault)
                 await asyncio.sleep(float(settings.poll_interval_s))
                 self._compare()
@@ -340,3 +341,8 @@ class CcxtSpot:
 def _words(error: BaseException) -> str:
     """Say what went wrong without the address in ccxt's texts, which may be signed."""
     return " from ".join(type(each).__name__ for each in (error, error.__cause__) if each is not None)
+
+
+def _story(fault: str) -> str:
+    """Return a fault without its numbers: one that counts down is told once."""
+    return re.sub(r"[0-9.]+", "#", fault)
