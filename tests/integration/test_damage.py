@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.processes import SOCKETS, Bot, session, write_profile
+from tradebot.storage.journal_rows import check_sum
 
 CONTRADICT = "the journal and the paper account contradict each other: "
 
@@ -40,6 +41,7 @@ def folder(killed: Path, tmp_path: Path) -> Path:
 def change(path: Path, *statements: str) -> None:
     """Change a store as no bot would, and leave it whole as a file."""
     database = sqlite3.connect(path)
+    database.create_function("check_sum", 4, check_sum)
     for statement in statements:
         database.execute(statement)
     database.commit()
@@ -72,7 +74,11 @@ def changed_balance(home: Path) -> None:
 def repeated_fact(home: Path) -> None:
     last = "(SELECT max(seq) FROM facts)"
     first = "(SELECT body FROM facts WHERE fact = 'OrderDone' ORDER BY seq LIMIT 1)"
-    change(home / "journal.sqlite", f"UPDATE facts SET fact = 'OrderDone', body = {first} WHERE seq = {last}")  # noqa: S608
+    change(
+        home / "journal.sqlite",
+        f"UPDATE facts SET fact = 'OrderDone', body = {first} WHERE seq = {last}",  # noqa: S608
+        f"UPDATE facts SET crc = check_sum(seq, at_ms, fact, body) WHERE seq = {last}",  # noqa: S608
+    )
     (home / "checkpoint.json").unlink()
 
 

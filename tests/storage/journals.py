@@ -8,6 +8,7 @@ from pathlib import Path
 from tradebot.domain.facts import AccountOpened, Fact, OrderFilled
 from tradebot.domain.orders import Side
 from tradebot.storage.journal import SqliteJournal
+from tradebot.storage.journal_file import Durability
 
 WAIT_S = 20.0
 
@@ -32,5 +33,5 @@ def fill(number: int) -> Fact:
     )
 
 
-def open_journal(path: Path, *, wal_mb: int = 4) -> SqliteJournal:
-    return SqliteJournal.open(path, batch_ms=1, wal_mb=wal_mb, retry_s=0.02)
+def open_journal(path: Path, *, wal_mb: int = 4, durability: Durability = "process") -> SqliteJournal:
+    return SqliteJournal.open(path, batch_ms=1, wal_mb=wal_mb, retry_s=0.02, durability=durability)

@@ -125,7 +125,7 @@ def test_no_file_is_no_checkpoint(tmp_path: Path) -> None:
         (b"", "damaged"),
         (b"\xff\xfe", "damaged"),
         (b"[1]", "not an object"),
-        (b'{"schema":2,"seq":1,"windows":{}}', "checkpoint of schema 2, this version reads schema 1"),
+        (b'{"schema":2,"seq":1,"windows":{}}', "the checkpoint is of schema 2, this version reads schema 1"),
         (b'{"seq":1,"windows":{}}', "schema none"),
         (b'{"schema":1,"windows":{}}', "`seq` or `windows` is missing"),
         (b'{"schema":1,"seq":1}', "`seq` or `windows` is missing"),

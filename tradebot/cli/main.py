@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sandbox": ("tradebot.cli.sandbox", "Run an exchange to rehearse against, on this machine alone."),
     "status": ("tradebot.cli.status", "Tell how the running bot is."),
     "events": ("tradebot.cli.events", "Follow what the running bot tells its logs."),
+    "journal": ("tradebot.cli.journal", "Print what stands in a bot's journal, whether it runs or not."),
     "reload": ("tradebot.cli.reload", "Let the running bot read its profile again."),
     "rollback": ("tradebot.cli.reload", "Bring an earlier generation of the profile back, live."),
     "feature": ("tradebot.cli.feature", "Show the running bot's toggles, or set one over the profile."),

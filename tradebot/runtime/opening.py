@@ -28,6 +28,8 @@ from tradebot.storage.files import set_aside, utc_stamp, write_atomic
 from tradebot.storage.history import History
 from tradebot.storage.home import Home
 from tradebot.storage.journal import SqliteJournal
+from tradebot.storage.journal_keeping import JournalKeeper
+from tradebot.storage.journal_pruning import Keeping, read_snapshot
 from tradebot.storage.session import Session
 from tradebot.telemetry.console import Console
 from tradebot.telemetry.library_logs import library_logs
@@ -171,7 +173,10 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
         durability=settings.durability,
     )
     stack.callback(journal.close, limits.callback_timeout_s)
-    checkpointer = Checkpointer(home.checkpoint, [telling.session.state / "engine_transient.json"], telling.log)
+    keeping = Keeping(settings.keep_days, settings.keep_facts, settings.archive)
+    keeper = JournalKeeper(journal, keeping, settings.prune_interval_s, telling.log, clock.now_ms)
+    copies = [telling.session.state / "engine_transient.json"]
+    checkpointer = Checkpointer(home.checkpoint, copies, telling.log, on_durable=keeper.offer)
     checkpointer.start()
     stack.callback(checkpointer.close, limits.callback_timeout_s)
     account, image = None, None
@@ -235,7 +240,8 @@ def _taken_back(
         except StorageFailed as error:
             why = str(error)
     engine = make()
-    summary = str(engine.restore(None, opened.journal.read(0)))
+    kept = _snapshot(profile, opened, telling)
+    summary = str(engine.restore(kept, opened.journal.read(int(kept["seq"]) if kept else 0)))
     if story := _contradiction(profile, engine, opened):
         raise CannotStart(
             f"{opened.home.folder}: the journal and the paper account contradict each other: {story}; "
@@ -245,6 +251,17 @@ def _taken_back(
     if why:
         _set_aside_checkpoint(opened, telling, clock, why)
     return engine, summary
+
+
+def _snapshot(profile: Profile, opened: Opened, telling: Telling) -> dict[str, Any] | None:
+    """Return what the journal itself says of the facts that have left its file, None where none has."""
+    path = opened.home.journal
+    snapshot = read_snapshot(path)
+    for words in snapshot.damage:
+        telling.log.emit("events", "ERROR", "JOURNAL_SNAPSHOT_DAMAGED", words, path=str(path))
+    if snapshot.document is None or profile.state.crash_recovery:
+        return snapshot.document
+    return {**snapshot.document, "windows": {}}
 
 
 def _contradiction(profile: Profile, engine: Engine, opened: Opened) -> str:
@@ -261,6 +278,12 @@ def _checkpoint(profile: Profile, opened: Opened, telling: Telling, clock: Clock
         return None
     if document is not None and int(document["seq"]) > opened.journal.last_seq:
         why = f"it is at seq {document['seq']}, the journal ends at {opened.journal.last_seq}"
+        if opened.image is None and profile.venue.kind != "paper":  # nothing here could tell which orders are missing
+            raise CannotStart(
+                f"{opened.home.journal}: facts are lost ({opened.home.checkpoint.name}: {why}), and orders among them "
+                "would be nobody's; put back both files, or take the checkpoint away to go on from the journal alone",
+                ExitCode.RECOVERY_REFUSED,
+            )
         _set_aside_checkpoint(opened, telling, clock, why)
         return None
     return document

@@ -6,7 +6,7 @@ each symbol's price window with its own time. `schema` numbers its shape, `crc32
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Condition, Thread
 from typing import Any
@@ -30,12 +30,16 @@ class Checkpointer:
 
     The first target is the durable one (waited for on the disk); the others are copies that scripts read.
     A failure is told as STATE_PERSIST_ERROR and the next submission tries again; it never ends the bot.
+    `on_durable` hears, in the writer's thread, of each document that has reached the durable file.
     """
 
-    def __init__(self, durable: Path, copies: Sequence[Path], log: Log) -> None:
+    def __init__(
+        self, durable: Path, copies: Sequence[Path], log: Log, on_durable: Callable[[bytes], None] | None = None
+    ) -> None:
         self._durable = durable
         self._copies = tuple(copies)
         self._log = log
+        self._on_durable = on_durable
         self._changed = Condition()
         self._next: tuple[bytes, Windows] | None = None
         self._submitted = 0
@@ -112,6 +116,8 @@ class Checkpointer:
             for copy in self._copies:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(copy, document, durable=False)
+            if self._on_durable is not None:
+                self._on_durable(document)
         except Exception as error:  # noqa: BLE001  supervision border: told, and tried again with the next picture
             words = reason(error) if isinstance(error, OSError) else str(error)
             self._log.emit("system", "ERROR", "STATE_PERSIST_ERROR", f"State not written: {words}", cause=words)
@@ -155,19 +161,22 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise StorageFailed(f"{path}: the checkpoint cannot be read ({reason(error)})") from error
+    return parse_checkpoint(data, f"{path}: the checkpoint")
+
+
+def parse_checkpoint(data: bytes, name: str) -> dict[str, Any]:
+    """Return the document that `assemble` made. Raises StorageFailed that begins with `name` where it is none."""
     try:
         document = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StorageFailed(f"{path}: the checkpoint is damaged ({error})") from error
+        raise StorageFailed(f"{name} is damaged ({error})") from error
     if not isinstance(document, dict):
-        raise StorageFailed(f"{path}: the checkpoint is damaged (not an object)")
+        raise StorageFailed(f"{name} is damaged (not an object)")
     if document.get("schema") != SCHEMA:
-        raise StorageFailed(
-            f"{path}: checkpoint of schema {document.get('schema', 'none')}, this version reads schema {SCHEMA}"
-        )
+        raise StorageFailed(f"{name} is of schema {document.get('schema', 'none')}, this version reads schema {SCHEMA}")
     if type(document.get("seq")) is not int or not isinstance(document.get("windows"), dict):
-        raise StorageFailed(f"{path}: the checkpoint is damaged (`seq` or `windows` is missing)")
+        raise StorageFailed(f"{name} is damaged (`seq` or `windows` is missing)")
     if not data.startswith(_head(data[len(_head(b"")) :])):
-        raise StorageFailed(f"{path}: the checkpoint is damaged (it is not as it was written: its check sum differs)")
+        raise StorageFailed(f"{name} is damaged (it is not as it was written: its check sum differs)")
     del document["crc32"]
     return document

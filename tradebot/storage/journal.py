@@ -57,6 +57,7 @@ class SqliteJournal:
         self._on_durable: list[Callable[[int], None]] = []
         self._on_failure: list[Callable[[StorageFailed], None]] = []
         self._on_recovery: list[Callable[[int], None]] = []
+        self._before_close: list[Callable[[], object]] = []
         self._writer = Thread(target=self._run, name="journal-writer", daemon=True)
 
     @classmethod
@@ -133,6 +134,8 @@ class SqliteJournal:
 
     def close(self, timeout_s: float) -> bool:
         """Write what is left and end the writer; return whether everything is durable. Harmless when called twice."""
+        for before in self._before_close:
+            before()
         with self._append_lock:
             self._closing.set()
         self._items.put((0, 0, ()))
@@ -143,6 +146,37 @@ class SqliteJournal:
             with self._database_lock:
                 self._database.close()
         return complete
+
+    # -- beside the writer --------------------------------------------------------------------------
+
+    def beside(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do `work` between two commits of the writer, which waits for it: be short.
+
+        Raises StorageFailed; of a transaction that `work` left open nothing is done.
+        """
+        with self._database_lock:
+            if self._closing.is_set():
+                raise StorageFailed(f"{self.path}: the journal is closed")
+            try:
+                work(self._database)
+            except sqlite3.Error as error:
+                raise StorageFailed(f"{self.path}: cannot be written ({error})") from error
+            finally:
+                self._roll_back()
+
+    def transact(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do `work` in one transaction, all of it or nothing, as `beside`. Raises StorageFailed."""
+
+        def whole(database: sqlite3.Connection) -> None:
+            database.execute("BEGIN IMMEDIATE")
+            work(database)
+            database.execute("COMMIT")
+
+        self.beside(whole)
+
+    def before_close(self, callback: Callable[[], object]) -> None:
+        """Call `callback` when the journal is being closed, before anything else, from the closing thread."""
+        self._before_close.append(callback)
 
     # -- runs ---------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """Where are the facts that have left the journal's file? Asked by whoever moves them there, and by its readers.
 
 `journal.sqlite-archive/` beside the journal holds files `facts-<first seq>-<last seq>.jsonl.gz`: one JSON object a
-line with `seq`, `at_ms`, `crc` and `fact`, the row as it stood in the journal. A file is complete before its name is there.
-Files may overlap where moving was interrupted; the same fact is then in both.
+line with `seq`, `at_ms`, `crc` and `fact`, the row as it stood in the journal. A file is complete before its name is
+there. Files may overlap where moving was interrupted; the same fact is then in both.
 """
 
 from __future__ import annotations
@@ -72,6 +72,15 @@ def files(journal: Path) -> list[tuple[int, int, Path]]:
     """Return (first seq, last seq, file) of what is in the archive, in order."""
     named = ((_NAME.fullmatch(path.name), path) for path in folder_of(journal).glob("facts-*.jsonl.gz"))
     return sorted((int(name[1]), int(name[2]), path) for name, path in named if name)
+
+
+def missing_until(journal: Path, pruned: int) -> int:
+    """Return the last seq, at most `pruned`, of the facts that have left the file and cannot be had any more."""
+    whole_from = pruned + 1
+    for first, last, _ in reversed(files(journal)):
+        if last + 1 >= whole_from:
+            whole_from = min(whole_from, first)
+    return whole_from - 1
 
 
 def read(journal: Path, after_seq: int, until_seq: int) -> Iterator[tuple[int, int, Fact]]:

@@ -93,10 +93,11 @@ def pruned_seq(database: sqlite3.Connection) -> int:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[tuple[sqlite3.Connection, int]]:
+def reading(path: Path, *, damaged: bool = False) -> Iterator[tuple[sqlite3.Connection, int]]:
     """Open the journal at `path` to be read, also beside a bot that writes it; give its connection and schema.
 
-    All that is read is of one moment. Raises StorageFailed where there is no journal that can be read.
+    All that is read is of one moment. Of a `damaged` file what is left is read, even where it was cut off.
+    Raises StorageFailed where there is no journal that can be read.
     """
     if not path.is_file():
         raise StorageFailed(f"{path}: there is no such journal")
@@ -104,6 +105,8 @@ def reading(path: Path) -> Iterator[tuple[sqlite3.Connection, int]]:
     database = sqlite3.connect(f"file:{_quoted(path)}?mode=rw", uri=True, isolation_level=None)
     try:
         database.execute("PRAGMA query_only=ON")
+        if damaged:
+            database.execute("PRAGMA writable_schema=ON")  # else SQLite refuses a file that is shorter than it says
         database.execute("BEGIN")
         yield database, check_schema(path, database)
     finally:

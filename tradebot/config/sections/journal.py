@@ -30,4 +30,4 @@ class Journal(Table):
     """How often it is looked whether facts may leave the file."""
 
     archive: bool = setting(True, reload="restart")
-    """Keep the facts that leave the file in `journal.sqlite-archive/`; off drops them, and old sessions lose their report."""
+    """Keep the facts that leave the file, compressed beside it; off drops them, and old sessions lose their report."""
