@@ -13,15 +13,21 @@ from tradebot.domain.generation import Verdict
 from tradebot.storage.history import History
 
 
+def run_once(folder: Path, until: str = "BOT_STARTED") -> str:
+    """Run the bot of a folder until it tells of an event type, and end it cleanly; return what it told."""
+    with Bot(folder) as bot:
+        told = bot.wait_for(until)
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0
+    return told
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the home of a bot that ran once and has ended; the folder is the present one."""
     write_profile(tmp_path)
     monkeypatch.chdir(tmp_path)
-    with Bot(tmp_path) as bot:
-        bot.wait_for("BOT_STARTED")
-        bot.send(signal.SIGTERM)
-        assert bot.end() == 0
+    run_once(tmp_path)
     (home,) = (tmp_path / "state").iterdir()
     return home
 
@@ -70,20 +76,14 @@ def test_a_rollback_without_a_bot_restores_the_files_byte_for_byte(home: Path, t
     profile = next(tmp_path.glob("*.toml"))
     first = profile.read_bytes()
     profile.write_bytes(first + b"# tightened\n[intents]\nmax_age_s = 99\n")
-    with Bot(tmp_path) as bot:
-        bot.wait_for("BOT_STARTED")
-        bot.send(signal.SIGTERM)
-        assert bot.end() == 0
+    run_once(tmp_path)
     assert main(["rollback", "1"]) == 0
     assert profile.read_bytes() == first
     force = history_of(home).in_force()
     assert force is not None
     assert (force.number, force.cause, force.state) == (3, "rollback", "good")
     assert history_of(home).restoring() is None
-    with Bot(tmp_path) as bot:
-        bot.wait_for("BOT_STARTED")
-        bot.send(signal.SIGTERM)
-        assert bot.end() == 0
+    run_once(tmp_path)
     begun = [one for one in records(tmp_path, "events") if one["event_type"] == "PROFILE_IN_FORCE"]
     assert begun[-1]["number"] == 3
 
@@ -93,19 +93,13 @@ def test_a_rollback_without_a_bot_to_a_text_that_never_passed_is_put_on_probatio
 ) -> None:
     profile = next(tmp_path.glob("*.toml"))
     profile.write_bytes(profile.read_bytes() + b"# tightened\n[intents]\nmax_age_s = 99\n")
-    with Bot(tmp_path) as bot:
-        bot.wait_for("PROFILE_PROBATION_STARTED")
-        bot.send(signal.SIGTERM)
-        assert bot.end() == 0
+    run_once(tmp_path, "PROFILE_PROBATION_STARTED")
     for number, state in ((1, "good"), (2, "applied")):
         assert main(["rollback", str(number)]) == 0
         force = history_of(home).in_force()
         assert force is not None
         assert force.state == state
-    with Bot(tmp_path) as bot:
-        assert "falls back to generation 3" in bot.wait_for("PROFILE_PROBATION_STARTED")
-        bot.send(signal.SIGTERM)
-        assert bot.end() == 0
+    assert "falls back to generation 3" in run_once(tmp_path, "PROFILE_PROBATION_STARTED")
 
 
 def test_a_rollback_without_a_bot_keeps_the_text_it_writes_over(home: Path, tmp_path: Path) -> None:
@@ -135,10 +129,7 @@ def test_the_way_back_that_a_start_on_a_faulty_profile_tells_works(
     (kept,) = history_of(home).verdicts(10)
     assert (kept.kind, kept.files[-1].source) == ("rejected", first + b"[intents]\nmax_ages_s = 99\n")
     assert history_of(home).restoring() is None
-    with Bot(tmp_path) as bot:
-        bot.wait_for("BOT_STARTED")
-        bot.send(signal.SIGTERM)
-        assert bot.end() == 0
+    run_once(tmp_path)
     begun = [one for one in records(tmp_path, "events") if one["event_type"] == "PROFILE_IN_FORCE"]
     assert begun[-1]["number"] == 1
 
