@@ -30,7 +30,10 @@ from tradebot.sandbox.rest import ROUTES
 from tradebot.sandbox.signing import signed_query
 from tradebot.sandbox.userdata import OF_SOCKET
 
-pytestmark = pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float' is deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.timeout(120),  # a shared machine stalls; alone it takes a tenth of it
+    pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float' is deprecated:DeprecationWarning"),
+]
 
 CLIENT = "binance-sdk-spot"
 SYMBOL = "BTCUSDT"

@@ -24,6 +24,7 @@ with warnings.catch_warnings():  # it stands on a part of websockets that is dep
     from binance.ws.depthcache import DepthCacheManager  # type: ignore[import-untyped]
     from binance.ws.streams import BinanceSocketManager  # type: ignore[import-untyped]
 
+pytestmark = pytest.mark.timeout(120)  # a shared machine stalls; alone it takes a tenth of it
 CLIENT = "python-binance"
 SYMBOL = "BTCUSDT"
 BEYOND = {"allOrderLists", "order.amendments"}
@@ -60,7 +61,7 @@ async def tell(story: Story) -> None:
     try:
         await ask(client)
         manager = BinanceSocketManager(client)
-        async with asyncio.timeout(45):
+        async with asyncio.timeout(100):
             await follow(manager, story)
             await keep_a_book(client, story)
             async with manager.user_socket() as user:
