@@ -9,40 +9,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tests.disks import mounted
 from tests.runtime.test_outbox import Wire, place
-from tests.storage.journals import WAIT_S, fact, open_journal
+from tests.storage.journals import WAIT_S, fact, open_journal, planned
 from tests.storage.test_journal import fill_up
 from tradebot.domain.errors import StorageFailed
-from tradebot.domain.facts import OrderPlanned
-from tradebot.domain.orders import OrderType, Side, TimeInForce
 from tradebot.runtime.outbox import Outbox
 from tradebot.storage.journal_file import Durability, read_facts
 
 DURABILITIES: list[Durability] = ["power", "process"]
 
 Mend = Callable[[], None]
-
-
-def planned(client_id: str) -> OrderPlanned:
-    return OrderPlanned(
-        client_id=client_id,
-        intent_id=1,
-        symbol="AAA/USDT",
-        side=Side.BUY,
-        type=OrderType.LIMIT,
-        tif=TimeInForce.GTC,
-        step=0,
-        generation=1,
-        wait_ms=1000,
-        price=Decimal(1),
-        amount=Decimal(2),
-    )
 
 
 def full(path: Path) -> Mend:

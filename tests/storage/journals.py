@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-from tradebot.domain.facts import AccountOpened, Fact, OrderFilled
-from tradebot.domain.orders import Side
+from tradebot.domain.facts import AccountOpened, Fact, OrderFilled, OrderPlanned
+from tradebot.domain.orders import OrderType, Side, TimeInForce
 from tradebot.storage.journal import SqliteJournal
 from tradebot.storage.journal_file import Durability
 
@@ -30,6 +30,22 @@ def fill(number: int) -> Fact:
         fee_asset="BTC",
         maker=False,
         latency_ms=41,
+    )
+
+
+def planned(client_id: str) -> OrderPlanned:
+    return OrderPlanned(
+        client_id=client_id,
+        intent_id=1,
+        symbol="AAA/USDT",
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        tif=TimeInForce.GTC,
+        step=0,
+        generation=1,
+        wait_ms=1000,
+        price=Decimal(1),
+        amount=Decimal(2),
     )
 
 

@@ -9,12 +9,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.storage.journals import WAIT_S, fact, fill, open_journal
+from tests.storage.journals import WAIT_S, fact, fill, open_journal, planned
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.facts import AccountOpened, Fact, StaleDataSeen
 from tradebot.storage.journal import SqliteJournal
@@ -85,6 +86,30 @@ def test_closing_writes_what_waits_ends_the_thread_and_is_harmless_twice(tmp_pat
     assert not (tmp_path / "journal.sqlite-wal").exists()
     with pytest.raises(StorageFailed, match="closed"):
         journal.append([fact(1)], 1)
+
+
+def test_a_plan_that_an_order_waits_for_ends_the_wait_of_a_batch(tmp_path: Path) -> None:
+    journal = SqliteJournal.open(tmp_path / "journal.sqlite", batch_ms=1000, wal_mb=4, retry_s=1)
+    told: list[int] = []
+    durable = threading.Event()
+
+    def tell(seq: int) -> None:
+        told.append(seq)
+        durable.set()
+
+    journal.on_durable(tell)
+    begun = time.monotonic()
+    for number in range(20):
+        journal.append([fact(number)], number)
+        journal.append([fact(number), planned(f"a-{number}")], number)
+        assert durable.wait(WAIT_S)
+        while journal.durable_seq < journal.last_seq:
+            durable.clear()
+            assert durable.wait(WAIT_S)
+        durable.clear()
+    assert time.monotonic() - begun < 10, "twenty batches would take twenty seconds"
+    assert len(told) < 60
+    assert journal.close(WAIT_S)
 
 
 def test_many_threads_append_without_holes(journal: SqliteJournal) -> None:
