@@ -167,7 +167,7 @@ def _wire(
     venue, venue_part = _venue(profile, priced, opened, telling, clock, coordinator, makers, answered)
     signals.check()
     generation = begin(choice, opened.history, engine.state.generation, clock.now_ms(), telling.log)
-    stack.callback(_ended, opened.history, telling.log)
+    stack.push(lambda kind, *_: _ended(opened.history, telling.log) if kind is not None else None)
     name = _run_name(clock.now_ms())
     unsealed = opened.journal.open_run(name, clock.now_ms())
     if unsealed is not None:
@@ -187,7 +187,7 @@ def _wire(
 
 
 def _ended(history: History, log: Log) -> None:
-    """Note that the run, or a start that cannot be, ended by itself: a probation that goes on was not killed."""
+    """Note that a start that cannot be ended by itself: a probation that goes on was not killed."""
     try:
         history.end_trial()
     except StorageFailed as error:
