@@ -149,7 +149,7 @@ def test_a_damaged_file_is_set_aside_told_and_counted_anew_with_what_is_known(pa
     path.write_bytes(damage)
     counts.change(add)
     assert used(counts) == 2
-    assert path.with_name("binance.requests.damaged").read_bytes() == damage
+    assert path.with_name("binance.requests.damaged").read_bytes() == damage[:1025]
     assert len(told) == 1
     other.change(add)
     assert used(other) == used(counts) == 3, "whoever had the old file open finds the new one"
@@ -176,14 +176,18 @@ def test_a_file_that_is_deleted_is_made_anew_with_what_is_known(path: Path) -> N
     assert used(counts) == used(other) == 2
 
 
-def test_a_disk_that_takes_nothing_is_no_reason_to_stop(path: Path) -> None:
+def test_a_place_that_goes_away_is_no_reason_to_stop_and_nothing_is_held_open(tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir()
+    path = tmp_path / "place" / "x.requests"
+    before = os.listdir("/proc/self/fd")
     counts = SharedCounts(path, print)
     counts.change(add)
-    counts.close()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+    path.unlink()
+    path.parent.rmdir()
     counts.change(add)
     assert used(counts) == 2
     assert counts.unshared == 1
-    counts.close()
 
 
 def test_a_clock_that_was_wrong_does_not_hold_back_for_ever(path: Path) -> None:

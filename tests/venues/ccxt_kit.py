@@ -19,7 +19,8 @@ from tradebot.domain.commands import PlaceOrder
 from tradebot.domain.events import Event
 from tradebot.domain.orders import OrderType, Side, TimeInForce
 from tradebot.exchange.credentials import Credentials
-from tradebot.venues.ccxt_spot import CcxtSpot
+from tradebot.venues.ccxt_spot import CcxtSpot, no_gauge
+from tradebot.venues.ccxt_watch import Gauge
 
 E = TypeVar("E", bound=Event)
 
@@ -70,7 +71,7 @@ class Bench:
         server.on("GET", "/time", self._time)
         server.on("GET", "/ws-api/v3", self._socket)
 
-    def venue(self, **settings: Any) -> CcxtSpot:
+    def venue(self, gauge: Gauge = no_gauge, **settings: Any) -> CcxtSpot:
         """Return a venue, not started."""
         return CcxtSpot(
             self.server.settings(**{**QUICK, **settings}),
@@ -81,6 +82,7 @@ class Bench:
             deliver=self.deliver,
             log=self.told,
             failed=lambda _name, error: self.broken.append(error),
+            gauge=gauge,
         )
 
     def deliver(self, event: Event) -> None:

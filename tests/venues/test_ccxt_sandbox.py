@@ -39,7 +39,7 @@ SETTLED = (OrderClosed, OrderRefused)
 class Rehearsal(Bench):
     """A venue that trades on the sandbox exchange, and the exchange's own word on it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, **settings: Any) -> None:
         super().__init__(LittleExchange())
         self.client = client
         self.venue_here = CcxtSpot(
@@ -51,6 +51,7 @@ class Rehearsal(Bench):
                     "request_timeout_s": 1.2,
                     "recv_window_ms": 500,
                     "not_found_after_s": 0.3,
+                    **settings,
                 }
             ),
             Credentials(KEY, SECRET),
@@ -104,10 +105,10 @@ class Rehearsal(Bench):
 
 
 @asynccontextmanager
-async def rehearsing() -> AsyncIterator[Rehearsal]:
+async def rehearsing(**settings: Any) -> AsyncIterator[Rehearsal]:
     """Serve an exchange whose market moves when a test says so, and trade on it."""
     async with exchange() as client:
-        rehearsal = Rehearsal(client)
+        rehearsal = Rehearsal(client, **settings)
         venue = rehearsal.venue_here
         await venue.start()
         try:

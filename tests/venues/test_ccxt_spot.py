@@ -313,7 +313,7 @@ async def test_a_ban_stops_every_request_until_it_ends() -> None:
         venue.submit(QUERY, 0)
         venue.submit(QueryBalances(), 0)
         (_, held) = await there.heard(OrderRefused, 2)
-        assert (held.code, "banned by the exchange" in held.message) == ("NeverSent", True)
+        assert (held.code, "banned by the exchange" in held.message) == ("HeldBack", True)
         await there.heard(OutcomeUnknown)
         await there.heard(BalancesUnavailable)
         assert len(there.server.asked) == before

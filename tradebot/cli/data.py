@@ -143,12 +143,13 @@ class _Lines:
 
 def _connected(args: argparse.Namespace) -> Any:
     from tradebot.config.sections.exchange import Exchange
-    from tradebot.exchange.budget import Budget
     from tradebot.exchange.construction import connect, public_taps
+    from tradebot.exchange.shared_budget import shared_budget
     from tradebot.runtime.clock import WallClock
+    from tradebot.telemetry.logs import NoLog
 
     settings = Exchange(name=args.exchange, base_url=args.base_url or "")
-    return connect(settings, public_taps(settings, Budget(WallClock())))
+    return connect(settings, public_taps(settings, shared_budget(settings, WallClock(), NoLog())))
 
 
 def _told(one: Fetched) -> list[str]:

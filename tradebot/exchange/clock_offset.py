@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from tradebot.domain.venue_facts import ClockState
 from tradebot.exchange.evidence import followed
 from tradebot.ports import Clock
 
@@ -25,6 +26,13 @@ class Sample(Struct, frozen=True):
     def contradicts(self, other: Sample) -> bool:
         """Whether no one offset explains both: each is wrong by half its way at most."""
         return abs(self.offset_ms - other.offset_ms) > (self.rtt_ms + other.rtt_ms) / 2 + 1
+
+
+def judged(offset_ms: int, warn_ms: int, most_ms: int) -> tuple[ClockState, int]:
+    """Return how a clock that is so far off is judged, and the limit that says so."""
+    if abs(offset_ms) > most_ms:
+        return "wrong", most_ms
+    return ("off" if abs(offset_ms) >= warn_ms else "right"), warn_ms
 
 
 class ClockOffset:

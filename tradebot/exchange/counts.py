@@ -114,122 +114,95 @@ class PrivateCounts:
 class SharedCounts:
     """A sheet that all processes of a user share, in a file. `told` hears of a file that had to be set aside.
 
-    Raises CountsUnusable where the file cannot be had.
+    The file is opened for each use, so that nothing is held between two. Raises CountsUnusable where it cannot be had
+    at first; later on, what cannot be written is counted here alone.
     """
 
     def __init__(self, path: Path, told: Callable[[str], None]) -> None:
         self._path = path
         self._told = told
         self._seq = 0
-        self._slot = 0
         self._locked_out_s = 0.0
         self.unshared = 0
         """Changes that were not written down, since the lock or the disk could not be had."""
         self._sheet = Sheet()
-        self._file = _open(path)
+        os.close(_open(path))
 
     def read(self) -> Sheet:
         """Return what is counted, as of the last complete change of anybody."""
-        self._load()
+        try:
+            file = _open(self._path)
+        except CountsUnusable:
+            return self._sheet
+        try:
+            self._load(file)
+        finally:
+            os.close(file)
         return self._sheet
 
     def change(self, edit: Callable[[Sheet], T]) -> T:
         """Let `edit` change the sheet, alone among all processes; return what it returns."""
-        if not self._lock():
-            self.unshared += 1
-            self._load()
-            return edit(self._sheet)
-        try:
-            self._load(repair=True)
-            result = edit(self._sheet)
-            self._store()
-            return result
-        finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        """Close the file; harmless when called twice."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def _lock(self) -> bool:
-        if self._file < 0 or time.monotonic() < self._locked_out_s:
-            return False
-        for _ in range(_TRIES):
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(_TRY_S)
-                continue
-            if self._is_ours():
-                return True
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-            if not self._reopen():
-                return False
-        self._locked_out_s = time.monotonic() + _GIVE_UP_S
-        return False
-
-    def _is_ours(self) -> bool:
-        """Whether the file that is open is the one that others find."""
-        try:
-            found = os.stat(self._path, follow_symlinks=False)
-        except OSError:
-            return False
-        ours = os.fstat(self._file)
-        return (found.st_ino, found.st_dev) == (ours.st_ino, ours.st_dev)
-
-    def _reopen(self) -> bool:
         try:
             file = _open(self._path)
         except CountsUnusable:
-            return False
-        os.close(self._file)
-        self._file, self._seq = file, 0
-        return True
-
-    def _load(self, *, repair: bool = False) -> None:
-        """Take what was written last; keep what is known where nothing of it can be read, and then `repair` it."""
+            self.unshared += 1
+            return edit(self._sheet)
         try:
-            data = os.pread(self._file, _SIZE + 1, 0) if self._file >= 0 else b""
-        except OSError:
-            return
-        best_seq = -1
-        for slot in (0, 1):
-            seq = _seq_in(data, slot)
-            if seq > best_seq:
-                best_seq, self._slot = seq, slot
-        if best_seq >= 0:
-            if best_seq != self._seq:
-                self._seq, self._sheet = best_seq, _sheet_in(data, self._slot)
-            return
-        self._slot = 1
-        if repair and data.strip(b"\0"):
-            self._set_aside()
+            if not self._lock(file):
+                self.unshared += 1
+                self._load(file)
+                return edit(self._sheet)
+            slot, damaged = self._load(file)
+            if damaged:
+                self._set_aside(damaged)
+            result = edit(self._sheet)
+            self._store(file, 1 - slot)
+            return result
+        finally:
+            os.close(file)  # the lock ends with it
 
-    def _set_aside(self) -> None:
-        """Move a file away that nobody can read, and begin another one; what was known here is kept in it."""
+    def _lock(self, file: int) -> bool:
+        if time.monotonic() < self._locked_out_s:
+            return False
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_TRY_S)
+                continue
+            return True
+        self._locked_out_s = time.monotonic() + _GIVE_UP_S
+        return False
+
+    def _load(self, file: int) -> tuple[int, bytes]:
+        """Take what was written last; return its slot, and what is there instead where nothing of it can be read."""
+        try:
+            data = os.pread(file, _SIZE + 1, 0)
+        except OSError:
+            return 1, b""
+        seqs = _seq_in(data, 0), _seq_in(data, 1)
+        slot = int(seqs[1] > seqs[0])
+        if seqs[slot] < 0:
+            return 1, data if data.strip(b"\0") else b""
+        if seqs[slot] != self._seq:
+            self._seq, self._sheet = seqs[slot], _sheet_in(data, slot)
+        return slot, b""
+
+    def _set_aside(self, damaged: bytes) -> None:
+        """Keep what nobody can read in a file beside; what is known here goes into the place of it."""
         aside = self._path.with_name(f"{self._path.name}.damaged")
         try:
-            os.replace(self._path, aside)
-            file = _open(self._path)
-        except (OSError, CountsUnusable):
+            aside.write_bytes(damaged)
+        except OSError as error:
+            self._told(f"the counts of requests in {self._path} could not be read, nor kept ({error.strerror})")
             return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return
-        os.close(self._file)
-        self._file = file
         self._told(f"the counts of requests in {self._path} could not be read, they are set aside as {aside.name}")
 
-    def _store(self) -> None:
+    def _store(self, file: int, slot: int) -> None:
         self._seq += 1
-        self._slot = 1 - self._slot
         body = _packed(self._sheet, self._seq)
         try:
-            os.pwrite(self._file, body + _SUM.pack(crc32(body)), self._slot * _SLOT)
+            os.pwrite(file, (body + _SUM.pack(crc32(body))).ljust(_SLOT, b"\0"), slot * _SLOT)
         except OSError:
             self.unshared += 1
 
@@ -273,7 +246,7 @@ def private_folder(folder: Path) -> Path:
 
 def _open(path: Path) -> int:
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
         raise CountsUnusable(f"{path}: {error.strerror or type(error).__name__}") from error
     found = os.fstat(file)

@@ -18,8 +18,8 @@ from tradebot.exchange.budget import HeldBack
 from tradebot.exchange.evidence import Evidence, Trail, chain, evidence_of
 from tradebot.exchange.parsing import SeenOrder
 
-Why = Literal["rule", "absent", "clock", "pace"]
-"""A rule of the exchange, no such order, a timestamp outside the window, or too many requests."""
+Why = Literal["rule", "absent", "clock", "pace", "closed"]
+"""A rule of the exchange, no such order, a timestamp outside the window, too many requests, a symbol not traded."""
 
 
 class Accepted(Struct, frozen=True):
@@ -43,9 +43,10 @@ class Unknown(Struct, frozen=True):
 
 
 class NeverSent(Struct, frozen=True):
-    """The request did not leave."""
+    """The request did not leave; `held_back` says that our own request budget kept it."""
 
     cause: str
+    held_back: bool = False
 
 
 class AlreadyThere(Struct, frozen=True):
@@ -60,6 +61,8 @@ Outcome = Accepted | Failure
 
 _ABSENT: Final = frozenset({"-2011", "-2013"})
 _DUPLICATE: Final = "duplicate order sent"
+_CLOSED: Final = "market is closed"
+_NO_SYMBOL: Final = "-1121"
 
 # beside -1100 to -1199, which are about the request as it is written
 _REFUSED: Final = frozenset(
@@ -80,13 +83,13 @@ _CLASSES: Final = {
     "InvalidOrder": "rule",
     "OrderImmediatelyFillable": "rule",
     "OrderNotFillable": "rule",
-    "ContractUnavailable": "rule",
+    "ContractUnavailable": "closed",
     "InsufficientFunds": "rule",
     "BadRequest": "rule",
-    "BadSymbol": "rule",
+    "BadSymbol": "closed",
     "ArgumentsRequired": "rule",
     "OperationRejected": "rule",
-    "MarketClosed": "rule",
+    "MarketClosed": "closed",
     "AuthenticationError": "rule",
     "PermissionDenied": "rule",
     "AccountNotEnabled": "rule",
@@ -111,7 +114,8 @@ def failure_of(
     A cancelled wait proves nothing: the exchange may have taken the order already.
     """
     if isinstance(error, HeldBack) or not trail.left:
-        return NeverSent(hide(_words(error)))
+        held_back = isinstance(error, HeldBack)
+        return NeverSent(str(error) if held_back else hide(_words(error)), held_back)
     if any(isinstance(each, ClientConnectorError) for each in chain(error)):
         return NeverSent("no connection to the exchange")
     evidence = evidence_of(error) or trail.evidence  # ccxt also refuses what it reads in a whole answer
@@ -137,6 +141,8 @@ def _of_binance(evidence: Evidence, message: str) -> Failure:
         return AlreadyThere(code, message)
     if code in _ABSENT:
         return Refused(code, message, "absent")
+    if code == _NO_SYMBOL or (code in _REFUSED and _CLOSED in message.lower()):
+        return Refused(code, message, "closed")
     if code in _CLOCK:
         return Refused(code, message, "clock")
     if code in _PACE or status == 429:
@@ -157,6 +163,8 @@ def _of_others(classes: Sequence[type], evidence: Evidence, message: str) -> Fai
         return Refused(evidence.venue_code, message, "absent")
     if why == "pace":
         return Refused(evidence.venue_code, message, "pace")
+    if why == "closed":
+        return Refused(evidence.venue_code, message, "closed")
     if why == "rule":
         return Refused(evidence.venue_code, message)
     return Unknown(f"HTTP {evidence.http_status}, code {evidence.venue_code}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from tradebot.config.profile import Profile
@@ -96,10 +96,17 @@ def make_remote(
     failed: Callable[[str, BaseException], None],
     register_secret: Callable[[str], None],
     environ: Mapping[str, str] = os.environ,
+    *,
+    symbols: Sequence[str] = (),
+    gauge: Gauge = no_gauge,
 ) -> CcxtSpot:
-    """Return the account at the profile's exchange, not connected yet. Raises CannotStart where a key is missing."""
+    """Return the account at the profile's exchange, not connected yet; `symbols` are those that are watched.
+
+    Raises CannotStart where a key is missing.
+    """
     from tradebot.exchange.construction import needs_password
     from tradebot.exchange.credentials import read_credentials
+    from tradebot.exchange.shared_budget import shared_budget
     from tradebot.venues.ccxt_spot import CcxtSpot
 
     credentials = read_credentials(environ, password=needs_password(profile.exchange.name))
@@ -113,16 +120,20 @@ def make_remote(
         deliver=deliver,
         log=log,
         failed=failed,
+        budget=shared_budget(profile.exchange, clock, log, credentials, environ),
+        symbols=symbols,
+        gauge=gauge,
     )
 
 
 def _exchange_feed(profile: Profile, clock: Clock, log: Log, gauge: Gauge) -> Feed:
-    from tradebot.exchange.budget import Budget
     from tradebot.exchange.construction import connect, public_taps
+    from tradebot.exchange.shared_budget import shared_budget
     from tradebot.feeds.ccxt_clock import FeedClock
     from tradebot.feeds.ccxt_live import CcxtLive
 
-    settings, budget = profile.exchange, Budget(clock)
+    settings = profile.exchange
+    budget = shared_budget(settings, clock, log)
     judged_elsewhere = profile.venue.kind == "ccxt"  # the venue judges the clock it signs by
     time = FeedClock(
         settings.name,

@@ -10,7 +10,7 @@ from typing import Final
 
 from tradebot.domain.events import Event
 from tradebot.exchange.clock_offset import ClockOffset
-from tradebot.exchange.outcomes import Failure
+from tradebot.exchange.outcomes import Failure, Refused
 from tradebot.exchange.parsing import SeenFill, SeenOrder
 from tradebot.exchange.requests import Requests, absent
 from tradebot.ports import Clock
@@ -22,7 +22,10 @@ _MARGIN_MS: Final = 60_000
 
 
 class Reconciler:
-    """Compares and delivers what is new. `busy` says whether a request of an order is under way: then it is left."""
+    """Compares and delivers what is new. `busy` says whether a request of an order is under way: then it is left.
+
+    A symbol that the exchange does not know any more is told to `halted` and passed over: the others are compared.
+    """
 
     def __init__(
         self,
@@ -33,7 +36,9 @@ class Reconciler:
         clock: Clock,
         deliver: Callable[[Event], None],
         busy: Callable[[str], bool],
+        halted: Callable[[str, str], None],
     ) -> None:
+        self._halted = halted
         self._orders = orders
         self._lookups = lookups
         self._requests = requests
@@ -81,6 +86,8 @@ class Reconciler:
         for symbol in each:
             listed = await self._requests.open_orders(symbol)
             if isinstance(listed, Failure):
+                if symbol is not None and self._closed(symbol, listed):
+                    continue
                 return listed
             found.update((seen.client_id, seen) for seen in listed if self._orders.owns(seen.client_id))
         return found
@@ -102,14 +109,16 @@ class Reconciler:
         if isinstance(whole, SeenOrder):
             self._tell(self._orders.take(whole, order.client_id, self._clock.now_ms(), "found by reconciliation"))
             return ""
-        return "" if absent(whole) else f"order {order.client_id}: {cause_of(whole)}"
+        if absent(whole) or self._closed(order.symbol, whole):
+            return ""
+        return f"order {order.client_id}: {cause_of(whole)}"
 
     async def _trades(self, symbol: str) -> str:
         last = self._last_trade.get(symbol)
         since = None if last is not None else self._since_ms - self._offset.offset_ms - _MARGIN_MS
         fills = await self._requests.trades(symbol, after_id=last, since_ms=since)
         if isinstance(fills, Failure):
-            return f"trades of {symbol}: {cause_of(fills)}"
+            return "" if self._closed(symbol, fills) else f"trades of {symbol}: {cause_of(fills)}"
         strange: dict[str, list[SeenFill]] = {}
         for fill in fills:
             client_id = self._orders.client_id_of(symbol, fill.venue_id)
@@ -130,6 +139,13 @@ class Reconciler:
         if numbers:
             self._last_trade[symbol] = max(numbers)
         return ""
+
+    def _closed(self, symbol: str, failure: Failure) -> bool:
+        """Whether it failed since the exchange does not trade the symbol any more."""
+        if not isinstance(failure, Refused) or failure.why != "closed":
+            return False
+        self._halted(symbol, f"{failure.code} {failure.message}")
+        return True
 
     def _tell(self, events: Iterable[Event]) -> None:
         for event in events:

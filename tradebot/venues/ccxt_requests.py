@@ -14,7 +14,8 @@ from tradebot.domain.events import (
     OutcomeUnknown,
 )
 from tradebot.domain.market import Instrument
-from tradebot.domain.orders import OrderType
+from tradebot.domain.orders import HELD_BACK, OrderType, Side
+from tradebot.exchange.budget import Priority, asking
 from tradebot.exchange.clock_offset import ClockOffset
 from tradebot.exchange.outcomes import Accepted, AlreadyThere, Failure, NeverSent, Outcome, Refused, Unknown
 from tradebot.exchange.parsing import SeenOrder
@@ -28,7 +29,10 @@ NEVER_SENT = "NeverSent"
 
 
 class Answering:
-    """Sends one command after the other and delivers what is answered."""
+    """Sends one command after the other and delivers what is answered.
+
+    `halted` is told (symbol, why) of a symbol that the exchange does not trade.
+    """
 
     def __init__(
         self,
@@ -40,7 +44,9 @@ class Answering:
         clock: Clock,
         deliver: Callable[[Event], None],
         instruments: Iterable[Instrument],
+        halted: Callable[[str, str], None],
     ) -> None:
+        self._halted = halted
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
         self._trading = trading
         self._polling = polling
@@ -87,22 +93,27 @@ class Answering:
             cause = "price or amount is not on the exchange's grid: not sent, since ccxt would round it"
             self._deliver(OrderRefused(order.client_id, off_grid, cause, self._clock.now_ms()))
             return
-        outcome: Outcome = await self._trading.place(command)
+        priority: Priority = "entry" if command.side is Side.BUY else "exit"
+        with asking(priority):
+            outcome: Outcome = await self._trading.place(command)
         order.asked_ms = self._clock.now_ms()
         if await self._clock_is_right_now(outcome) and self._clock.now_ms() <= command.send_by_ms:
             # refused for its timestamp, before the exchange looked at it: the one request that may leave again
-            outcome = await self._trading.place(command)
+            with asking(priority):
+                outcome = await self._trading.place(command)
             order.asked_ms = self._clock.now_ms()
         now = order.asked_ms
         match outcome:
             case Accepted(seen):
                 await self._accepted(order, seen)
-            case Refused(code, message):
+            case Refused(code, message, why):
                 self._orders.gone(order)
+                if why == "closed":
+                    self._halted(order.symbol, f"{code} {message}")
                 self._deliver(OrderRefused(order.client_id, code, message, now))
-            case NeverSent(cause):
+            case NeverSent(cause, held_back):
                 self._orders.gone(order)
-                self._deliver(OrderRefused(order.client_id, NEVER_SENT, cause, now))
+                self._deliver(OrderRefused(order.client_id, HELD_BACK if held_back else NEVER_SENT, cause, now))
             case AlreadyThere(code, message):
                 order.doubted = True
                 self._deliver(OutcomeUnknown(order.client_id, "place", f"{code} {message}", now))

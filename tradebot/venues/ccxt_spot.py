@@ -19,7 +19,7 @@ from tradebot.domain.commands import Command
 from tradebot.domain.errors import CannotStart, TradebotError
 from tradebot.domain.events import Event
 from tradebot.domain.market import Instrument
-from tradebot.exchange.budget import Budget
+from tradebot.exchange.budget import Budget, HeldBack, asking
 from tradebot.exchange.capabilities import Capabilities, capabilities_of
 from tradebot.exchange.clock_offset import ClockOffset
 from tradebot.exchange.construction import Ccxt, connect, disconnect
@@ -39,11 +39,16 @@ from tradebot.venues.ccxt_reconcile import Reconciler
 from tradebot.venues.ccxt_reports import report_of
 from tradebot.venues.ccxt_requests import Answering
 from tradebot.venues.ccxt_stream import UserStream, symbols_by_id
+from tradebot.venues.ccxt_watch import Gauge, Watch
 
 NEVER_MS: Final = 2**62
 
 Failed = Callable[[str, BaseException], None]
 """Told (name of the part, the error) when a part fails by itself."""
+
+
+def no_gauge(_name: str, _value: float) -> None:
+    """Set no gauge: nobody looks."""
 
 
 class NotRunning(TradebotError):
@@ -53,7 +58,9 @@ class NotRunning(TradebotError):
 class CcxtSpot:
     """A spot account at an exchange: a venue and a component.
 
-    `id_prefix` is what every own client id begins with; all other orders and their fills are left alone.
+    `id_prefix` is what every own client id begins with; all other orders and their fills are left alone. `symbols` are
+    those whose trading is watched, every one in the quote currency where there are none. `budget` is that of the
+    processes that ask together.
     """
 
     name = "venue"
@@ -70,6 +77,9 @@ class CcxtSpot:
         log: Log,
         failed: Failed,
         connector: Callable[[], aiohttp.BaseConnector] | None = None,
+        budget: Budget | None = None,
+        symbols: Sequence[str] = (),
+        gauge: Gauge = no_gauge,
     ) -> None:
         self._settings = settings
         self._credentials = credentials
@@ -80,8 +90,10 @@ class CcxtSpot:
         self._failed = failed
         self._connector = connector
         self._dialect = dialect_of(settings.name)
-        self.budget = Budget(clock)
+        self._wanted = tuple(symbols)
+        self.budget = budget or Budget(clock, settings.requests)
         self.offset = ClockOffset(self._exchange_time, clock)
+        self.watch = Watch(settings, self.budget, self.offset, clock, deliver, log, gauge, self._compare)
         self.orders = OwnOrders(self.offset, id_prefix)
         self.stream_up = False
         """Whether the exchange tells of own orders by itself just now."""
@@ -156,28 +168,39 @@ class CcxtSpot:
         trading_taps = Taps(self.budget, self._dialect, urgent=True)
         trading_taps.on_report = self._on_report
         trading_taps.on_connected = self._on_connected
-        polling = self._connect(Taps(self.budget, self._dialect, urgent=False), throttled=True)
+        polling_taps = Taps(self.budget, self._dialect, urgent=False)
+        trading_taps.on_fate = polling_taps.on_fate = self.watch.health.fate
+        polling = self._connect(polling_taps, throttled=True)
         trading = self._connect(trading_taps, throttled=not self._dialect.weight_headers)
         can = capabilities_of(trading)
         self._say_lacks(can)
-        await self._load(polling, trading)
-        if can.clock:
-            await self._first_time()
-        for exchange in self._instances:
-            self.offset.apply_to(exchange)
         requests = Requests(trading, self._credentials, can), Requests(polling, self._credentials, can)
-        await self._check_key(requests[1])
-        await check_key(polling, self._credentials, allow_withdrawals=settings.allow_withdrawals, log=self._log)
+        with asking("safety"):
+            markets = await self._load(polling, trading)
+            if can.clock:
+                await self._first_time()
+            for exchange in self._instances:
+                self.offset.apply_to(exchange)
+            await self._check_key(requests[1])
+            await check_key(polling, self._credentials, allow_withdrawals=settings.allow_withdrawals, log=self._log)
         lookups = Lookups(self.orders, self.offset, settings, self._clock)
         answering = Answering(
-            *requests, self.orders, lookups, self.offset, self._clock, self._deliver, self._instruments
-        )
+            *requests, self.orders, lookups, self.offset, self._clock, self._deliver, self._instruments,
+            self.watch.halted,
+        )  # fmt: skip
         self._lanes = lanes = Lanes(partial(self._handle, answering), self._on_free)
-        reconciler = Reconciler(self.orders, lookups, requests[1], self.offset, self._clock, self._deliver, lanes.busy)
+        reconciler = Reconciler(
+            self.orders, lookups, requests[1], self.offset, self._clock, self._deliver, lanes.busy, self.watch.halted
+        )
         self._spawn("reconcile", self._keep_reconciled(reconciler, lanes))
+        self.watch.tells_time = can.clock
+        self.watch.begin(markets, self._watched())
+        self._spawn("health", self.watch.keep_fit())
+        self._spawn("markets", self.watch.keep_markets(polling, self._watched))
         if can.clock:
-            self._spawn("clock", self._keep_time())
+            self._spawn("clock", self.watch.keep_time())
         if can.user_stream:
+            self.watch.health.stream(up=False)
             stream = UserStream(trading, self, self._dialect, settings.request_timeout_s, settings.renew_after_s)
             self._spawn("stream", stream.run())
 
@@ -196,7 +219,12 @@ class CcxtSpot:
         for lack in can.lacks:
             self._log.emit("system", "INFO", "VENUE_LACK", f"{can.exchange} lacks {lack.what}: {lack.instead}")
 
-    async def _load(self, polling: Ccxt, trading: Ccxt) -> None:
+    def _watched(self) -> set[str]:
+        """Return the symbols whose trading matters: those of the profile, and those with orders."""
+        wanted = self._wanted or (one.symbol for one in self._instruments)
+        return {*wanted, *(order.symbol for order in self.orders.live())}
+
+    async def _load(self, polling: Ccxt, trading: Ccxt) -> Mapping[str, Any]:
         try:
             markets = await polling.load_markets()
         except Exception as error:  # noqa: BLE001 - the border to ccxt: a start says what is wrong and ends
@@ -204,6 +232,7 @@ class CcxtSpot:
         trading.set_markets_from_exchange(polling)
         self._symbols = symbols_by_id(markets)
         self._instruments = instruments_of(markets, self._quote)
+        return dict(markets)
 
     async def _first_time(self) -> None:
         try:
@@ -226,6 +255,7 @@ class CcxtSpot:
     def up(self) -> None:
         """Note that the user stream is connected: what happened before is asked for."""
         self.stream_up = True
+        self.watch.health.stream(up=True)
         self._log.emit("system", "INFO", "VENUE_STREAM_OPENED", f"{self._settings.name} tells of own orders")
         # one at once; where the subscription follows the connection by some time, another after it
         self._settling = 0 if self._dialect.raw_reports else 2
@@ -234,6 +264,7 @@ class CcxtSpot:
     def down(self, cause: str) -> None:
         """Note that the user stream is lost: own orders are asked for until it is back."""
         self.stream_up = False
+        self.watch.health.stream(up=False)
         text = f"{self._settings.name} tells of own orders no more: {self._credentials.hide(cause)}"
         self._log.emit("system", "WARNING", "VENUE_STREAM_LOST", text)
         self._compare()
@@ -288,10 +319,13 @@ class CcxtSpot:
             fault = ""
             for client_id in [each for each in self._hints if not lanes.busy(each)]:
                 del self._hints[client_id]
-                fault = fault or await reconciler.refresh(client_id)
+                with asking("safety"):
+                    fault = fault or await reconciler.refresh(client_id)
             if whole or fault:
                 self._settling = max(0, self._settling - 1)
-                fault = await reconciler.run()
+                with asking("safety"):
+                    fault = await reconciler.run()
+                self.watch.health.compared(fault)
             if fault:
                 if _story(fault) != _story(told):
                     self._log.emit("system", "WARNING", "VENUE_NOT_RECONCILED", fault)
@@ -312,19 +346,6 @@ class CcxtSpot:
         whole, self._whole = self._whole, False
         return whole
 
-    async def _keep_time(self) -> None:
-        settings = self._settings
-        while True:
-            await asyncio.sleep(float(settings.clock_interval_s))
-            try:
-                await self.offset.measure()
-            except Exception as error:  # noqa: BLE001 - the border to ccxt: what was measured stays in use
-                self._log.emit("system", "WARNING", "VENUE_CLOCK_UNKNOWN", _words(error))
-                continue
-            if abs(self.offset.offset_ms) > settings.max_clock_offset_ms:
-                text = f"this machine's clock is {self.offset.offset_ms} ms ahead of {settings.name}'s"
-                self._log.emit("system", "WARNING", "VENUE_CLOCK_OFF", text, offset_ms=self.offset.offset_ms)
-
     async def _exchange_time(self) -> int:
         return int(await self._instances[-1].fetch_time())
 
@@ -340,6 +361,8 @@ class CcxtSpot:
 
 def _words(error: BaseException) -> str:
     """Say what went wrong without the address in ccxt's texts, which may be signed."""
+    if isinstance(error, HeldBack):
+        return str(error)
     return " from ".join(type(each).__name__ for each in (error, error.__cause__) if each is not None)
 
 
