@@ -236,7 +236,10 @@ def _venue(
     Raises CannotStart, StorageFailed.
     """
     if opened.account is None:
-        spot = make_remote(profile, clock, telling.log, answered, coordinator.crash, telling.pipeline.register_secret)
+        spot = make_remote(
+            profile, clock, telling.log, answered, coordinator.crash, telling.pipeline.register_secret,
+            symbols=[one.symbol for one in priced], gauge=gauge_of(telling),
+        )  # fmt: skip
         return RemoteAccount(spot), spot
     paper = makers.venue(profile, {one.symbol: one for one in priced}, opened.image)
     venue = StoredAccount(paper, opened.account.save)
@@ -306,11 +309,16 @@ def _perhaps_held(image: AccountImage | None, quote: str) -> frozenset[str]:
 
 def maker_of_feeds(makers: Makers, telling: Telling) -> Callable[[Profile, Clock], Feed]:
     """Return what makes the feed that a profile names."""
+    return makers.feed or (lambda profile, clock: make_feed(profile, clock, telling.log, gauge_of(telling)))
+
+
+def gauge_of(telling: Telling) -> Callable[[str, float], None]:
+    """Return what sets a gauge of the metrics that are counted at the time."""
 
     def gauge(name: str, value: float) -> None:
         telling.metrics.gauge(name, value)  # looked up each time: metrics are switched on and off
 
-    return makers.feed or (lambda profile, clock: make_feed(profile, clock, telling.log, gauge))
+    return gauge
 
 
 def holds_anything(engine: Engine) -> bool:
