@@ -29,9 +29,12 @@ from tests.crash.scenes import SCENES, Away
 from tests.crash.stage import Slot, Stage
 from tradebot.config.loader import load_profile
 from tradebot.config.show import effective
+from tradebot.exchange import shared_budget
 from tradebot.exchange.budget import Budget
 from tradebot.exchange.construction import connect, disconnect, public_taps
+from tradebot.feeds import ccxt_live
 from tradebot.runtime.clock import WallClock
+from tradebot.venues import ccxt_spot
 
 LONGEST_S: Final = 45.0
 """A run that lasts longer has hung: it is killed, and that is a difference."""
@@ -40,7 +43,8 @@ _LONGEST_WORDS: Final = 600
 _AGAIN_S: Final = 0.3
 """How long after a start that could not be made another one is tried, as a supervisor does."""
 
-LOADED: Final = ccxt.pro.binance
+LOADED: Final = (ccxt.pro.binance, ccxt_live, ccxt_spot, shared_budget)
+"""What a bot at an exchange imports late; here it is there before the first one is forked."""
 _TRUST: Final = ssl.create_default_context()
 
 
