@@ -81,6 +81,12 @@ class Socket:
         """Send one message; text goes as it is."""
         await self.ws.send_str(payload if isinstance(payload, str) else json.dumps(payload, separators=(",", ":")))
 
+    def cut_frame(self, length: int, begun: bytes) -> None:
+        """Begin a text frame of `length` bytes (126 to 65,535), and send no more of it than `begun`."""
+        assert self.ws._req is not None
+        assert self.ws._req.transport is not None
+        self.ws._req.transport.write(b"\x81\x7e" + length.to_bytes(2, "big") + begun)
+
 
 OnText = Callable[["MarketServer", Socket, Any], Any]
 

@@ -216,6 +216,31 @@ def test_an_odd_message_does_not_end_the_prices(decoder: Decoder, odd: str) -> N
     serving(body)
 
 
+@both
+@pytest.mark.parametrize("then", ["goes on", "falls silent"])
+def test_a_frame_that_is_cut_in_the_middle_ends_in_fresh_prices(decoder: Decoder, then: str) -> None:
+    async def body(server: MarketServer) -> None:
+        settings = CcxtFeed(decoder=decoder, trades=False, silence_s=1.0)
+        async with feeding(server, ["BTC/USDT"], settings, keep_alive_s=0.2) as (_, heard):
+            await server.subscribed("btcusdt@bookTicker")
+            socket = socket_of(server, "btcusdt@bookTicker")
+            socket.cut_frame(200, b'{"u":1,"s":"BTCUSDT","b":"99')
+            if then == "falls silent":
+                socket.answers_pings = False
+                socket.streams.clear()
+            while not quotes(heard):
+                await server.subscribed("btcusdt@bookTicker")
+                await server.tell("btcusdt@bookTicker", {**QUOTE, "u": 7})
+                try:
+                    await heard.until(lambda: bool(quotes(heard)), 0.2)
+                except TimeoutError:
+                    continue
+            assert quotes(heard)[0].bid == 100.1
+            assert heard.told("FEED_DISCONNECTED") + heard.told("FEED_MESSAGE_UNREADABLE") >= 1
+
+    serving(body)
+
+
 def test_hundreds_of_symbols_are_asked_for_in_few_messages() -> None:
     ids = tuple(f"S{number:03d}USDT" for number in range(450))
 

@@ -163,3 +163,14 @@ def test_a_ban_is_waited_for_and_is_no_fault_of_the_feed(address: str) -> None:
                 await task
 
     asyncio.run(main())
+
+
+def test_a_server_that_announces_its_end_is_left_by_the_general_decoder_too(address: str) -> None:
+    async def run() -> None:
+        async with feeding(address, "general") as (feed, heard):
+            connects = feed.counts.connects
+            await lost(address, heard, lambda: ask(address, "shutdown-notice"), "FEED_DISCONNECTED")
+            await heard.until(lambda: feed.counts.connects >= 2 * connects and feed.counts.connections == connects)
+            await fresh(heard)
+
+    asyncio.run(run())
