@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal, localcontext
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct, field
@@ -15,8 +16,9 @@ from tradebot.domain.orders import Intent, IntentState, Order, OrderState, Side
 from tradebot.engine.fences import RULES as FENCES
 from tradebot.engine.fences import Fences
 
-KEPT_ORDERS = 200
-"""How many ended orders stay known, so that a late fill of one is still booked once (memory bound, not a setting)."""
+KEPT_ORDERS, KEPT_REFUSED = 200, 50
+"""How many ended orders stay known, so that a late fill of one is still booked once (memory bound, not a setting); of
+those that the venue never took only such as are among so many latest, where others need the place."""
 
 DONE_STATES = {
     "filled": OrderState.FILLED,
@@ -252,11 +254,21 @@ def _end_order(state: EngineState, client_id: str, outcome: OrderState) -> None:
     order.state = outcome
     state.ended[client_id] = order
     if len(state.ended) > KEPT_ORDERS:
-        oldest = next(iter(state.ended))
+        oldest = _least_needed(state.ended)
         del state.ended[oldest]
         state.trades.pop(oldest, None)
     if intent := state.intents.get(order.intent_id):
         intent.state = IntentState.PENDING
+
+
+def _least_needed(ended: dict[str, Order]) -> str:
+    """Return whose late fill is least likely: the oldest that the venue never took, the latest aside; else the oldest.
+
+    A ban refuses hundreds within seconds; they must not push out those whose fills a start is told again.
+    """
+    never = (OrderState.NEVER_SENT, OrderState.REJECTED)
+    older = islice(ended.items(), len(ended) - KEPT_REFUSED)
+    return next((name for name, order in older if order.state in never and not order.filled), next(iter(ended)))
 
 
 def _order_never_sent(state: EngineState, fact: f.OrderNeverSent, at_ms: int) -> None:
