@@ -22,7 +22,7 @@ from tradebot.storage import journal_archive, journal_pruning
 from tradebot.storage.checkpoint import assemble
 from tradebot.storage.journal import SqliteJournal
 from tradebot.storage.journal_file import read_facts
-from tradebot.storage.journal_pruning import DAY_MS, Keeping, prune, read_snapshot
+from tradebot.storage.journal_pruning import DAY_MS, Keeping, begin_with, prune, read_snapshot
 from tradebot.storage.journal_salvage import pruned_of
 
 HOUR_MS = 3_600_000
@@ -220,6 +220,25 @@ def test_a_snapshot_younger_than_what_has_left_is_as_good(journal: SqliteJournal
 def test_a_journal_that_nothing_has_left_needs_no_snapshot(journal: SqliteJournal) -> None:
     write(journal, 10)
     assert read_snapshot(journal.path) == journal_pruning.Snapshot()
+
+
+def test_a_journal_can_begin_with_a_state_that_was_proven_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    begin_with(path, document(4711), 5)
+    journal = open_journal(path)
+    assert journal.last_seq == journal.durable_seq == 4711
+    assert journal.append([fact(1)], 6) == 4712
+    assert journal.flush(WAIT_S)
+    found = read_snapshot(path)
+    assert found.document is not None
+    assert found.document["state"] == {"at": 4711}
+    assert list(journal.read(4711)) == [(4712, 6, fact(1))]
+    assert journal.close(WAIT_S)
+    with pytest.raises(StorageFailed, match="has facts of its own"):
+        begin_with(path, document(9), 7)
+    with pytest.raises(StorageFailed, match="the state to begin with is damaged"):
+        begin_with(tmp_path / "another.sqlite", b"{", 7)
+    assert [seq for seq, _, _ in read_facts(path, 4711)] == [4712]
 
 
 # -- kills ------------------------------------------------------------------------------------------

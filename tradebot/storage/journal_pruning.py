@@ -21,6 +21,7 @@ from tradebot.domain.errors import StorageFailed
 from tradebot.storage import journal_archive, journal_file
 from tradebot.storage.checkpoint import parse_checkpoint
 from tradebot.storage.journal import SqliteJournal
+from tradebot.storage.journal_file import SYNCHRONOUS, Durability
 from tradebot.storage.journal_rows import Row, fact_of
 
 DAY_MS = 86_400_000
@@ -122,6 +123,22 @@ def prune(
     return (begin + 1, done) if done > begin else (0, 0)
 
 
+def begin_with(path: Path, document: bytes, at_ms: int, *, durability: Durability = "power") -> None:
+    """Make a new journal at `path` that begins after the state of `document`, a checkpoint's, as if pruned up to it.
+
+    For a state that was proven where the old journal could not be read: set that one aside first, archive and all.
+    Raises StorageFailed where the document is none, the journal has facts, or it cannot be written.
+    """
+    held = int(parse_checkpoint(document, "the state to begin with")["seq"])
+    with closing(journal_file.connect(path, synchronous=SYNCHRONOUS[durability])) as database, _told(path):
+        database.execute("BEGIN IMMEDIATE")
+        if journal_file.last_seq(database):
+            raise StorageFailed(f"{path}: has facts of its own; it is not begun anew")
+        _snapshot(database, held, at_ms, document)
+        _delete(database, held)
+        database.execute("COMMIT")
+
+
 def _range(path: Path, keeping: Keeping, now_ms: int, held: int) -> tuple[int, int]:
     """Return after which fact to begin, and up to which one facts may leave."""
     with _told(path), journal_file.reading(path) as (database, _):
@@ -160,7 +177,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StorageFailed(f"{path}: the journal cannot be pruned ({error})") from error
+        raise StorageFailed(f"{path}: the journal cannot be read or written ({error})") from error
 
 
 def _snapshot(database: sqlite3.Connection, seq: int, at_ms: int, document: bytes) -> None:
