@@ -16,11 +16,12 @@ from tests.integration.comparing import Differences
 from tests.integration.processes import CARELESS
 from tests.integration.rehearsing_processes import Life, Party, Sample
 
-WARM_SHARE: Final = 1 / 3
-LONGEST_WARM_S: Final = 600.0
-"""What a process's memory does before it is warm is not judged: the first third of its life, at most ten minutes."""
+WARM_SHARE: Final = 0.55
+LONGEST_WARM_S: Final = 1_020.0
+"""What a process's memory does before it is warm is not judged: the first half of its life and more, at most 17 minutes.
+By then the exchange holds the last thousand trades of every symbol, which is all that it keeps."""
 
-JUDGED_S: Final = 900.0
+JUDGED_S: Final = 600.0
 """Below so long a warm life, a growth of memory says nothing: a rehearsal of half an hour is judged."""
 
 COUNTED_S: Final = 60.0

@@ -81,7 +81,7 @@ def test_a_short_life_is_not_judged_by_its_memory(tmp_path: Path, both: tuple[Pa
 
 
 def test_descriptors_and_threads_that_pile_up_are_wrong(tmp_path: Path, both: tuple[Party, Party]) -> None:
-    both[1].life.samples = rows(100_000, 100_000, fds=60, threads=30)
+    both[1].life.samples = rows(100_000, 100_000, fds=120, threads=60)
     assert [line.split()[:2] for line in wrong(tmp_path, both)] == [["exchange", "holds"], ["exchange", "has"]]
 
 
