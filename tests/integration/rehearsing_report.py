@@ -18,7 +18,7 @@ from tests.integration.rehearsing_processes import Life, Party, Sample
 
 WARM_SHARE: Final = 0.55
 LONGEST_WARM_S: Final = 1_020.0
-"""What a process's memory does before it is warm is not judged: the first half of its life and more, at most 17 minutes.
+"""What a process does before it is warm is not judged: the first half of its life and more, at most 17 minutes.
 By then the exchange holds the last thousand trades of every symbol, which is all that it keeps."""
 
 JUDGED_S: Final = 600.0
