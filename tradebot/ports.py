@@ -172,6 +172,10 @@ class Operator(Protocol):
         """Buy again. Raises NotNow."""
         ...
 
+    def rearm(self, symbol: str, *, who: str) -> Done:
+        """Let stopped actions of a symbol be tried again, of every symbol where it is "". Raises NotNow."""
+        ...
+
     def flatten(self, *, who: str) -> Done:
         """Pause, end every buy under way and sell every position. Raises NotNow."""
         ...

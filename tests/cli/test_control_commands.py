@@ -19,7 +19,7 @@ from tradebot.cli.main import main
 from tradebot.cli.status import set_by
 from tradebot.domain.views import SwitchView
 
-BOT_COMMANDS = ("status", "events", "reload", "rollback", "pause", "resume", "flatten", "stop")
+BOT_COMMANDS = ("status", "events", "reload", "rollback", "pause", "resume", "rearm", "flatten", "stop")
 
 
 @pytest.fixture(autouse=True)
@@ -239,6 +239,16 @@ def test_the_bot_is_found_by_home_by_profile_and_by_being_the_only_one(
     assert main(["status", "--profile", "nowhere.toml"]) == 2
     with pytest.raises(SystemExit):
         main(["status", "--home", "homes/prod", "--profile", "mine"])
+
+
+@pytest.mark.usefixtures("_bot")
+def test_what_is_stopped_is_rearmed_for_one_symbol_or_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rearm", "BTC/USDT"]) == 0
+    assert main(["rearm"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "state/prod: may be tried again: buy BTC/USDT",
+        "state/prod: may be tried again: buy S0/USDT",
+    ]
 
 
 @pytest.mark.parametrize("command", BOT_COMMANDS)

@@ -24,6 +24,7 @@ COMMANDS = (
     ["feature", "clear", "control_door"],
     ["pause"],
     ["resume"],
+    ["rearm", "BTC/USDT"],
     ["flatten", "--yes"],
     ["stop", "--yes"],
 )

@@ -267,6 +267,10 @@ class LittleBot:
         self.paused = ""
         return Done(text="buying goes on")
 
+    def rearm(self, symbol: str, *, who: str) -> Done:
+        self.asked.append(("rearm", who))
+        return Done(text=f"may be tried again: buy {symbol or 'S0/USDT'}")
+
     def flatten(self, *, who: str) -> Done:
         self.asked.append(("flatten", who))
         self.paused, self.flattening = who, ("S0/USDT",)

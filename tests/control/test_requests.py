@@ -62,6 +62,8 @@ def test_the_typed_answers_are_the_bot_s_own(tmp_path: Path) -> None:
             assert (await client.rollback()).previous == 4
             assert "paused" in (await client.pause()).text
             assert "goes on" in (await client.resume()).text
+            assert "buy A/USDT" in (await client.rearm("A/USDT")).text
+            assert "buy S0/USDT" in (await client.rearm()).text
             assert "sold" in (await client.flatten()).text
             assert (await client.openapi())["openapi"] == "3.1.0"
             await client.stop()

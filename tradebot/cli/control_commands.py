@@ -1,4 +1,4 @@
-"""What do `tradebot pause`, `resume`, `flatten` and `stop` do? Tell the running bot, and print its answer."""
+"""What do `tradebot pause`, `resume`, `rearm`, `flatten` and `stop` do? Tell the running bot, and print its answer."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from tradebot.control.client import Client
     from tradebot.domain.views import Done
 
-ASKS: dict[str, Callable[[Client], Awaitable[Done]]] = {
-    "pause": lambda bot: bot.pause(),
-    "resume": lambda bot: bot.resume(),
-    "flatten": lambda bot: bot.flatten(),
-    "stop": lambda bot: bot.stop(),
+ASKS: dict[str, Callable[[Client, argparse.Namespace], Awaitable[Done]]] = {
+    "pause": lambda bot, _: bot.pause(),
+    "resume": lambda bot, _: bot.resume(),
+    "rearm": lambda bot, args: bot.rearm(args.symbol),
+    "flatten": lambda bot, _: bot.flatten(),
+    "stop": lambda bot, _: bot.stop(),
 }
 
 GRAVE = {
@@ -34,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command that was typed."""
     if parser.get_default("command") in GRAVE:
         parser.add_argument("--yes", action="store_true", help="do it without asking")
+    if parser.get_default("command") == "rearm":
+        parser.add_argument("symbol", metavar="SYMBOL", nargs="?", default="", help="of this symbol alone")
     add_bot_arguments(parser)
 
 
@@ -43,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     command: str = args.command
     if command in GRAVE and not args.yes and not _sure(f"{meant.home}: {GRAVE[command]}.", command):
         return 1
-    show(f"{meant.home}: {ask(meant, ASKS[command]).text}")
+    show(f"{meant.home}: {ask(meant, lambda bot: ASKS[command](bot, args)).text}")
     return 0
 
 

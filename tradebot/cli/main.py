@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "feature": ("tradebot.cli.feature", "Show the running bot's toggles, or set one over the profile."),
     "pause": ("tradebot.cli.control_commands", "Buy nothing until resumed; exits go on."),
     "resume": ("tradebot.cli.control_commands", "Buy again after a pause."),
+    "rearm": ("tradebot.cli.control_commands", "Try again what was stopped since it kept failing."),
     "flatten": ("tradebot.cli.control_commands", "Pause, end every buy under way and sell every position."),
     "stop": ("tradebot.cli.control_commands", "End the running bot cleanly."),
 }

@@ -19,6 +19,7 @@ from tradebot.control.messages import (
     WHO,
     Plain,
     Problem,
+    Rearm,
     Reload,
     Request,
     Rollback,
@@ -139,6 +140,10 @@ class Client:
     async def flatten(self) -> Done:
         """Let it pause, end every buy and sell every position."""
         return cast("Done", await self._ask("flatten", Plain()))
+
+    async def rearm(self, symbol: str = "") -> Done:
+        """Let stopped actions of a symbol be tried again, of every symbol where it is ""."""
+        return cast("Done", await self._ask("rearm", Rearm(symbol=symbol)))
 
     async def stop(self) -> Done:
         """Let the run end cleanly."""

@@ -58,6 +58,12 @@ class Switching(Request, frozen=True):
     on: bool | None
 
 
+class Rearm(Request, frozen=True):
+    """Let stopped actions of a symbol be tried again; "" means every symbol."""
+
+    symbol: Annotated[str, Meta(max_length=60)] = ""
+
+
 class HistoryQuery(Request, frozen=True):
     """How many generations, newest first."""
 
@@ -103,6 +109,7 @@ ROUTES = (
     Route("pause", "POST", "/v1/pause", "Buy nothing until resumed.", Done, Plain),
     Route("resume", "POST", "/v1/resume", "Buy again.", Done, Plain),
     Route("flatten", "POST", "/v1/flatten", "Pause, end every buy and sell every position.", Done, Plain),
+    Route("rearm", "POST", "/v1/rearm", "Try again what was stopped since it kept failing.", Done, Rearm),
     Route("stop", "POST", "/v1/stop", "End the run cleanly.", Done, Plain),
 )
 """Every request there is."""

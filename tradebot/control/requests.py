@@ -19,6 +19,7 @@ from tradebot.control.messages import (
     STREAM,
     WHO,
     HistoryQuery,
+    Rearm,
     Reload,
     Request,
     Rollback,
@@ -75,6 +76,7 @@ ASKS: dict[str, Ask] = {
     "pause": lambda operator, asked: operator.pause(who=asked.who),
     "resume": lambda operator, asked: operator.resume(who=asked.who),
     "flatten": lambda operator, asked: operator.flatten(who=asked.who),
+    "rearm": lambda operator, asked: operator.rearm(cast("Rearm", asked.body).symbol, who=asked.who),
     "stop": lambda operator, asked: operator.stop(who=asked.who),
 }
 """What each route asks of the operator; the document and the event stream are the door's own."""

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tradebot.domain.generation import Generation
+from tradebot.domain.venue_facts import Action, ClockState, VenueState
 
 OutcomeKind = Literal["unchanged", "applied", "pending", "rejected", "refused", "rolled_back", "fatal"]
 
@@ -215,6 +216,35 @@ class ComponentView(View, frozen=True):
     detail: str = ""
 
 
+class VenueView(View, frozen=True):
+    """How fit the venue is, why, since when and until when it lets nobody ask (0 where it does not say); our clock."""
+
+    state: VenueState = "up"
+    reason: str = ""
+    since_ms: int = 0
+    until_ms: int = 0
+    clock: ClockState = "right"
+    clock_offset_ms: int = 0
+
+
+class HaltedView(View, frozen=True):
+    """A symbol that the venue does not trade."""
+
+    symbol: str
+    reason: str
+    since_ms: int
+
+
+class StoppedView(View, frozen=True):
+    """An action of a symbol that kept failing for one cause, until when it is stopped (exits and cancels: slowed)."""
+
+    action: Action
+    symbol: str
+    cause: str
+    failures: int
+    until_ms: int
+
+
 class StatusView(View, frozen=True):
     """The run at one moment; `pnl` is realised since the start, `held` what positions are worth at their bids."""
 
@@ -249,6 +279,9 @@ class StatusView(View, frozen=True):
     age_s: float | None
     seq: int
     session: str
+    venue_state: VenueView = VenueView()
+    halted: tuple[HaltedView, ...] = ()
+    stopped: tuple[StoppedView, ...] = ()
 
 
 class Snapshot(View, frozen=True):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tradebot.domain.events import FlattenAsked, PauseAsked, ResumeAsked
+from tradebot.domain.events import FlattenAsked, PauseAsked, RearmAsked, ResumeAsked
 from tradebot.domain.views import ComponentView, Done, GenerationView, OutcomeView, Snapshot, StatusView, SwitchView
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import in_history
+from tradebot.runtime.fence_views import stopped_view
 from tradebot.runtime.live_profile import LiveProfile
 from tradebot.runtime.request import Request
 from tradebot.runtime.viewing import snapshot, status
@@ -76,6 +77,15 @@ class RunOperator:
         off = "" if self._run.loaded.profile.features.buying else ", but the toggle `buying` is off"
         return Done(text=f"buying goes on{off}")
 
+    def rearm(self, symbol: str, *, who: str) -> Done:
+        """Let stopped actions of a symbol be tried again, of every symbol where it is "". Raises NotNow."""
+        stopped = stopped_view(self._run.engine.state.fences)
+        meant = [f"{one.action} {one.symbol}" for one in stopped if symbol in {"", one.symbol}]
+        if not meant:
+            return Done(text=f"nothing is stopped{f' of {symbol}' if symbol else ''}")
+        self._tell(RearmAsked(symbol, who, self._run.clock.now_ms()))
+        return Done(text=f"may be tried again: {', '.join(meant)}")
+
     def flatten(self, *, who: str) -> Done:
         """Pause, end every buy under way and sell every position. Raises NotNow."""
         held = len(self._run.engine.state.ledger.positions)
@@ -90,7 +100,7 @@ class RunOperator:
     async def _ask(self, request: Request) -> OutcomeView:
         return (await self._live.reloads.ask(request)).view()
 
-    def _tell(self, event: PauseAsked | ResumeAsked | FlattenAsked) -> None:
+    def _tell(self, event: PauseAsked | ResumeAsked | FlattenAsked | RearmAsked) -> None:
         """Let the engine hear it at once. Raises NotNow while the run ends."""
         run = self._run
         if run.coordinator.asked or run.shell.fatal is not None:

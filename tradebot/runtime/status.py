@@ -17,6 +17,7 @@ from tradebot.engine.anchors import Anchor
 from tradebot.engine.desk import SymbolState
 from tradebot.ports import Recorder
 from tradebot.runtime.errorbook import ErrorBook
+from tradebot.runtime.fence_views import fence_lines
 
 if TYPE_CHECKING:
     from tradebot.runtime.wiring import Run
@@ -39,7 +40,7 @@ class Status(Struct, frozen=True):
 
     `held` is what the positions are worth at the last bids, in quote; `watched` counts the symbols; `buying` and
     `exits` are the toggles. `in_force` is the version of the profile at `at_ms`, None before the first; `paused` says
-    who paused buying.
+    who paused buying. `fences` are lines of what holds trading back at the venue.
     """
 
     profile: str
@@ -66,6 +67,7 @@ class Status(Struct, frozen=True):
     at_ms: int = 0
     paused: str = ""
     flattening: bool = False
+    fences: tuple[str, ...] = ()
 
 
 class StatusBook:
@@ -125,7 +127,7 @@ def status_lines(status: Status) -> list[str]:
 
 def _notices(status: Status) -> list[str]:
     """Return a line each of what an operator has done or has to do; none where the profile alone is at work."""
-    lines = []
+    lines = list(status.fences)
     if status.flattening:
         lines.append(f"selling everything, buying paused by {status.paused} · `tradebot resume` ends it")
     elif status.paused:
@@ -214,6 +216,7 @@ class StatusChore:
             at_ms=now_ms,
             paused=state.paused,
             flattening=state.flattening,
+            fences=fence_lines(state.fences, now_ms),
         )
         return None
 

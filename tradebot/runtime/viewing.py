@@ -27,6 +27,7 @@ from tradebot.domain.views import (
 from tradebot.engine.decision import spread_bps
 from tradebot.engine.desk import OUTSIDE, Desk, SymbolState
 from tradebot.engine.exits import DeclaredExits, ExitRules
+from tradebot.runtime.fence_views import halted_view, stopped_view, venue_view
 from tradebot.runtime.status import cold_ms
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ def status(run: Run, profile: ProfileView, now_ms: int) -> StatusView:
         age_s=(now_ms - market.newest_ms) / 1000 if market.newest_ms >= 0 else None,
         seq=run.opened.journal.last_seq,
         session=str(session.folder),
+        venue_state=venue_view(state.fences),
+        halted=halted_view(state.fences),
+        stopped=stopped_view(state.fences),
     )
 
 
