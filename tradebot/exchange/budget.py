@@ -122,6 +122,13 @@ class Budget:
         full = [one.ends_ms() for one in sheet.windows if self._full(one, 1, "entry", now)]
         return max([*full, sheet.closed_until_ms if sheet.closed_until_ms > now else 0])
 
+    def while_open(self) -> None:
+        """Raise HeldBack while the exchange wants nothing at all: opening a socket would make a ban longer, too."""
+        sheet, now = self._address.read(), self._clock.now_ms()
+        if (held := _closed(sheet, now)) is not None:
+            self.held_back += 1
+            raise held
+
     def admit(self, priority: Priority = "poll", weight: int = 1) -> Ticket:
         """Let a request leave; hand what is returned to `done`. Raises HeldBack."""
         now = self._clock.now_ms()
@@ -187,10 +194,8 @@ class Budget:
 
     def _take(self, sheet: Sheet, kinds: tuple[int, ...], weight: int, priority: Priority, now: int) -> HeldBack | None:
         """Count a request that may leave; return what holds it back."""
-        closed = sheet.closed_until_ms
-        if now < closed <= now + _LONGEST_MS:
-            why = "banned by the exchange" if sheet.banned else "the exchange asked for a pause"
-            return HeldBack(f"{why} for {(closed - now) / 1000:.1f} s more", closed)
+        if (held := _closed(sheet, now)) is not None:
+            return held
         for one in sheet.windows:
             one.roll(now)
             if one.kind in kinds and self._full(one, 1 if one.kind == RAW else weight, priority, now):
@@ -255,6 +260,15 @@ def _limit(sheet: Sheet, rows: Sequence[tuple[int, int, int]]) -> None:
         window = sheet.window(kind, interval_ms)
         if window is not None:
             window.limit = limit
+
+
+def _closed(sheet: Sheet, now: int) -> HeldBack | None:
+    """Return what holds everything back, None where requests may leave."""
+    closed = sheet.closed_until_ms
+    if not now < closed <= now + _LONGEST_MS:
+        return None
+    why = "banned by the exchange" if sheet.banned else "the exchange asked for a pause"
+    return HeldBack(f"{why} for {(closed - now) / 1000:.1f} s more", closed)
 
 
 def _close(sheet: Sheet, until_ms: int, *, banned: bool) -> None:

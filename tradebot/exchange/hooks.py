@@ -7,10 +7,12 @@ message that breaks a handler ends its connection: ccxt would go on waiting on i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from tradebot.exchange.budget import ASKING, Budget, weight_of
+import aiohttp
+
+from tradebot.exchange.budget import ASKING, RETRY_AFTER, Budget, weight_of
 from tradebot.exchange.dialects import Dialect
 from tradebot.exchange.evidence import TRAIL, Evidence, attach, evidence_in, evidence_of
 
@@ -138,6 +140,7 @@ class _SocketHooks(_CCXT):  # type: ignore[misc]  # stands before a class known 
             client.tradebot_guarded = True
             client.future = _heard(client)
             client.handle_message = _guarded(client, self.milliseconds)
+            client.create_connection = _dialled(client, self.tradebot_taps)
         return client
 
     def on_connected(self, client: Any, message: Any = None) -> None:
@@ -146,6 +149,7 @@ class _SocketHooks(_CCXT):  # type: ignore[misc]  # stands before a class known 
         self.tradebot_taps.on_connected(client.url)
 
     def handle_message(self, client: Any, message: Any) -> None:
+        _note_ban(self.tradebot_taps, message)
         if _event_of(message) == "serverShutdown":
             end(client, "the exchange is about to shut this connection")
         else:
@@ -160,6 +164,35 @@ def end(client: Any, why: str) -> None:
     from ccxt.base.errors import NetworkError
 
     client.on_error(NetworkError(why))
+
+
+def _dialled(client: Any, taps: Taps) -> Callable[[Any], Awaitable[Any]]:
+    """Return how a socket is opened: not while the exchange wants nothing, since each attempt makes a ban longer."""
+    create = client.create_connection
+
+    async def dialled(session: Any) -> Any:
+        taps.budget.while_open()
+        try:
+            return await create(session)
+        except aiohttp.WSServerHandshakeError as error:
+            taps.budget.note(error.status, error.headers or {})
+            raise
+
+    return dialled
+
+
+def _note_ban(taps: Taps, message: Any) -> None:
+    """Take note of a ban or a pause that a request over a socket is answered with (`retryAfter` is a time in ms)."""
+    if not isinstance(message, Mapping) or message.get("status") not in {418, 429}:
+        return
+    error = message.get("error")
+    data = error.get("data") if isinstance(error, Mapping) else None
+    headers = {}
+    if isinstance(data, Mapping):
+        now_ms, until_ms = data.get("serverTime"), data.get("retryAfter")
+        if isinstance(now_ms, int) and isinstance(until_ms, int):
+            headers[RETRY_AFTER] = str(max(0, until_ms - now_ms) / 1000)
+    taps.budget.note(message["status"], headers)
 
 
 def _guarded(client: Any, now_ms: Callable[[], int]) -> Callable[[Any], None]:

@@ -189,11 +189,14 @@ class WsApi:
         A body that is no JSON (cut, empty, HTML) is sent as it is.
         """
         try:
-            msgspec.json.decode(reply.body)
+            body = msgspec.json.decode(reply.body)
         except msgspec.DecodeError:
             return reply
+        if "Retry-After" in reply.headers:
+            now_ms = self._controls.clock.now_ms()
+            body |= {"data": {"serverTime": now_ms, "retryAfter": now_ms + int(reply.headers["Retry-After"]) * 1000}}
         said: dict[str, Any] = {"id": call.id, "status": reply.status}
-        said["result" if reply.status == 200 else "error"] = msgspec.Raw(reply.body)
+        said["result" if reply.status == 200 else "error"] = body
         if call.rate_limits:
             said["rateLimits"] = self._limits(call)
         return msgspec.structs.replace(reply, body=msgspec.json.encode(said))
@@ -207,11 +210,7 @@ class WsApi:
 
     def _result(self, call: Call, client: Client) -> Reply:
         answer = self._answer(call, client)
-        body = answer.body
-        if "Retry-After" in answer.headers:
-            now_ms = self._controls.clock.now_ms()
-            body |= {"data": {"serverTime": now_ms, "retryAfter": now_ms + int(answer.headers["Retry-After"]) * 1000}}
-        return Reply(answer.status, msgspec.json.encode(body))
+        return Reply(answer.status, msgspec.json.encode(answer.body), dict(answer.headers))
 
     def _answer(self, call: Call, client: Client) -> Answer:
         """Return the answer of the exchange's own call, or of what concerns this socket alone."""
