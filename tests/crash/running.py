@@ -32,7 +32,7 @@ from tradebot.config.show import effective
 from tradebot.exchange import shared_budget
 from tradebot.exchange.budget import Budget
 from tradebot.exchange.construction import connect, disconnect, public_taps
-from tradebot.feeds import ccxt_live
+from tradebot.feeds import ccxt_clock, ccxt_live
 from tradebot.runtime.clock import WallClock
 from tradebot.venues import ccxt_spot
 
@@ -43,7 +43,7 @@ _LONGEST_WORDS: Final = 600
 _AGAIN_S: Final = 0.3
 """How long after a start that could not be made another one is tried, as a supervisor does."""
 
-LOADED: Final = (ccxt.pro.binance, ccxt_live, ccxt_spot, shared_budget)
+LOADED: Final = (ccxt.pro.binance, ccxt_clock, ccxt_live, ccxt_spot, shared_budget)
 """What a bot at an exchange imports late; here it is there before the first one is forked."""
 _TRUST: Final = ssl.create_default_context()
 
