@@ -68,6 +68,9 @@ class Bot:
         registered: list[Component] = [
             self._view,
             ClosePart("home_lock", opened.home.close),
+            NullPart("account_lease", "the home's lock is enough")
+            if account is not None
+            else ClosePart("account_lease", run.lease.close),
             ClosePart("history", opened.history.close),
             NullPart("account", "at the exchange") if account is None else ClosePart("account", account.close),
             ClosePart("journal", self.closing.close_journal),

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tradebot.config.profile import Profile
 from tradebot.domain.account import AccountImage
@@ -86,6 +87,44 @@ class RemoteAccount:
     def image(self) -> AccountImage | None:
         """Return no copy: the exchange is asked."""
         return None
+
+
+class Lease(Protocol):
+    """The right to trade on an account."""
+
+    def refresh(self) -> None:
+        """Let it look used."""
+        ...
+
+    def close(self) -> None:
+        """Give it back."""
+        ...
+
+
+class NoLease:
+    """The null part of the lease: a paper account lies in the home, whose lock keeps every other bot out."""
+
+    def refresh(self) -> None:
+        """Hold nothing."""
+
+    def close(self) -> None:
+        """Give nothing back."""
+
+
+def make_lease(profile: Profile, home: Path, clock: Clock, environ: Mapping[str, str] = os.environ) -> Lease:
+    """Return the right to trade on the profile's account for the bot of `home`.
+
+    Raises CannotStart where another bot of this machine has it, and where a key is missing.
+    """
+    if profile.venue.kind == "paper":
+        return NoLease()
+    from tradebot.exchange.account_lease import Holder, take_lease
+    from tradebot.exchange.construction import needs_password
+    from tradebot.exchange.credentials import read_credentials
+
+    credentials = read_credentials(environ, password=needs_password(profile.exchange.name))
+    holder = Holder(os.getpid(), profile.bot.instance, str(home.absolute()), clock.now_ms())
+    return take_lease(profile.exchange, credentials, holder, environ)
 
 
 def make_remote(

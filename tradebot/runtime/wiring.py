@@ -35,7 +35,7 @@ from tradebot.runtime.instruments import listed
 from tradebot.runtime.live import LiveShell
 from tradebot.runtime.opening import Opened, Telling, open_session, open_stores, restore, unwatched
 from tradebot.runtime.outbox import Outbox
-from tradebot.runtime.places import RemoteAccount, make_feed, make_remote, make_venue
+from tradebot.runtime.places import Lease, RemoteAccount, make_feed, make_lease, make_remote, make_venue
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
 from tradebot.runtime.status import Status, StatusBook, money_of
 from tradebot.runtime.swaps_bench import cycle_log
@@ -95,6 +95,7 @@ class Run(Struct):
     instruments: tuple[Instrument, ...]  # what the run began to watch
     checkpoints: CheckpointSwap
     makers: Makers
+    lease: Lease  # on the account
 
     def make_feed(self) -> Callable[[Profile, Clock], Feed]:
         """Return what makes the feed that a profile names."""
@@ -154,6 +155,8 @@ def _wire(
     profile = loaded.profile
     opened = open_stores(profile, telling, clock, stack, fresh=options.fresh)
     opened.journal.on_durable(lambda _seq: opened.history.look())
+    lease = make_lease(profile, opened.home.folder, clock)
+    stack.callback(lease.close)
     signals.check()
     feed, instruments, engine, restored = _restored(profile, opened, telling, clock, makers)
     if choice.faults and not holds_anything(engine):
@@ -182,7 +185,7 @@ def _wire(
     signals.check()
     return Run(
         loaded, choice, generation, options, signals, clock, coordinator, telling, opened, engine, feed, venue,
-        venue_part, dispatch, shell, book, name, restored, stack, instruments, checkpoints, makers,
+        venue_part, dispatch, shell, book, name, restored, stack, instruments, checkpoints, makers, lease,
     )  # fmt: skip
 
 

@@ -22,6 +22,9 @@ class Exchange(Table):
     allow_withdrawals: bool = setting(False, reload="restart", looser="true")
     """Trade though the key can withdraw or transfer; off, a start with such a key is refused."""
 
+    shared_account: bool = setting(False, reload="restart", looser="true")
+    """Trade beside other bots of this machine that say so, too; off, a bot has the account for itself."""
+
     recv_window_ms: int = setting(5_000, reload="restart", ge=100, le=60_000)
     """Age from which the exchange refuses a request: it bounds how late a lost order can still become one."""
 
