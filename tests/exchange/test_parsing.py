@@ -116,3 +116,4 @@ def test_filters_are_exact_and_a_market_that_cannot_be_traded_is_left_out() -> N
         "A/B:B": {**MARKET, "symbol": "A/B:B", "spot": False},
     }
     assert [each.symbol for each in instruments_of(markets, "B")] == ["A/B"]
+    assert [each.symbol for each in instruments_of(markets, "B", {"C/B"})] == ["A/B", "C/B"], "halted, and asked for"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -71,7 +71,7 @@ class Bench:
         server.on("GET", "/time", self._time)
         server.on("GET", "/ws-api/v3", self._socket)
 
-    def venue(self, gauge: Gauge = no_gauge, **settings: Any) -> CcxtSpot:
+    def venue(self, gauge: Gauge = no_gauge, symbols: Sequence[str] = (), **settings: Any) -> CcxtSpot:
         """Return a venue, not started."""
         return CcxtSpot(
             self.server.settings(**{**QUICK, **settings}),
@@ -83,6 +83,7 @@ class Bench:
             log=self.told,
             failed=lambda _name, error: self.broken.append(error),
             gauge=gauge,
+            symbols=symbols,
         )
 
     def deliver(self, event: Event) -> None:

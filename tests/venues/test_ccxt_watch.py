@@ -128,6 +128,24 @@ async def test_a_symbol_that_is_halted_and_resumed_is_told_by_its_status() -> No
                           and there.of(SymbolStatusSeen)[-1].tradable)  # fmt: skip
 
 
+@in_loop
+async def test_a_start_with_a_symbol_that_is_halted_or_not_listed_any_more_tells_so_and_trades_the_others() -> None:
+    async with bench() as there:
+        info = exchange_info("BTC/USDT", "ETH/USDT")
+        info["symbols"][1]["status"] = "BREAK"
+        there.server.on("GET", "/exchangeInfo", says(info))
+        venue = there.venue(symbols=("BTC/USDT", "ETH/USDT", "OLD/USDT"))
+        await venue.start()
+        await venue.stop()
+        assert [one.symbol for one in venue.instruments()] == ["BTC/USDT", "ETH/USDT"]
+        seen = {event.symbol: (event.tradable, event.reason) for event in there.of(SymbolStatusSeen)}
+        assert seen == {
+            "BTC/USDT": (True, "TRADING"),
+            "ETH/USDT": (False, "BREAK"),
+            "OLD/USDT": (False, "not listed"),
+        }
+
+
 # -- the whole sandbox exchange ---------------------------------------------------------------------------
 
 

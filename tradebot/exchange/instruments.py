@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -10,15 +10,17 @@ from tradebot.domain.market import Instrument
 from tradebot.domain.numbers import ZERO
 
 
-def instruments_of(markets: Mapping[str, Any], quote: str) -> list[Instrument]:
+def instruments_of(markets: Mapping[str, Any], quote: str, named: Collection[str] = ()) -> list[Instrument]:
     """Return every active spot market against `quote`, by symbol; `markets` are ccxt's, in TICK_SIZE mode.
 
+    Those that are `named` need not be active: a halted symbol stays known, so that a bot starts that holds some of it.
     A market without a price step or an amount step cannot be quantised and is left out.
     """
     found = []
     for symbol in sorted(markets):
         market = markets[symbol]
-        if market.get("spot") and market.get("active") is not False and market.get("quote") == quote:
+        known = market.get("active") is not False or symbol in named
+        if known and market.get("spot") and market.get("quote") == quote:
             instrument = instrument_of(market)
             if instrument is not None:
                 found.append(instrument)

@@ -211,8 +211,8 @@ def _watched(profile: Profile, markets: Mapping[str, Any]) -> tuple[Instrument, 
     """Return what the profile watches of `markets`. Raises CannotStart for a symbol that is not among them."""
     from tradebot.exchange.instruments import instruments_of
 
-    listed = instruments_of(markets, profile.market.quote)
     wanted = set(profile.market.symbols)
+    listed = instruments_of(markets, profile.market.quote, wanted)
     if missing := sorted(wanted - {one.symbol for one in listed}):
         raise CannotStart(f"{profile.exchange.name} does not trade {', '.join(missing)}", ExitCode.BAD_PROFILE)
     return tuple(one for one in listed if not wanted or one.symbol in wanted)

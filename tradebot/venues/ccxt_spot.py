@@ -186,7 +186,7 @@ class CcxtSpot:
         lookups = Lookups(self.orders, self.offset, settings, self._clock)
         answering = Answering(
             *requests, self.orders, lookups, self.offset, self._clock, self._deliver, self._instruments,
-            self.watch.halted,
+            self.watch.halted, settings.lookups_at_once,
         )  # fmt: skip
         self._lanes = lanes = Lanes(partial(self._handle, answering), self._on_free)
         reconciler = Reconciler(
@@ -231,7 +231,7 @@ class CcxtSpot:
             raise CannotStart(f"{self._settings.name}: its markets could not be loaded: {_words(error)}") from None
         trading.set_markets_from_exchange(polling)
         self._symbols = symbols_by_id(markets)
-        self._instruments = instruments_of(markets, self._quote)
+        self._instruments = instruments_of(markets, self._quote, self._wanted)
         return dict(markets)
 
     async def _first_time(self) -> None:
