@@ -119,6 +119,18 @@ def test_orders_in_doubt_are_not_asked_for_during_a_ban_and_at_once_afterwards()
     )
 
 
+def test_an_order_in_doubt_before_a_ban_is_asked_for_at_its_end_though_the_venue_is_not_up_yet() -> None:
+    hand = Hand({"execution": {"wait_ms": {"IOC": 3_600_000}}}).start()
+    order = hand.drop()
+    hand.unknown(order)
+    seen(hand, "banned", "banned", hand.now + 60_000)
+    hand.wait(59_999)
+    asked = len(hand.asked(QueryOrder))
+    seen(hand, "degraded", "orders cannot be compared")
+    hand.wait(1)
+    assert len(hand.asked(QueryOrder)) == asked + 1
+
+
 def test_queries_that_fail_back_off() -> None:
     hand = Hand({"execution": {"wait_ms": {"IOC": 3_600_000}}}).start()
     order = hand.drop()

@@ -40,7 +40,12 @@ class Doubts:
     def take(self, client_id: str) -> bool:
         """Return whether the order's planned query has come; it is planned no more then."""
         plan = self._plans.get(client_id)
-        if plan is None or self.desk.now < self._due_ms(plan):
+        if plan is None:
+            return False
+        due_ms = self._due_ms(plan)
+        if self.desk.now < due_ms:
+            if due_ms > self._by_settings(plan):  # moved by a ban that began since: its deadline is not set yet
+                self.desk.remind(due_ms, VERIFY, client_id)
             return False
         del self._plans[client_id]
         return True
