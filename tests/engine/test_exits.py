@@ -234,15 +234,14 @@ def test_a_large_position_is_sold_in_orders_that_the_venue_takes() -> None:
     assert not hand.engine.state.ledger.positions
 
 
-def test_nothing_is_sold_before_the_venue_has_answered_and_everything_due_right_after() -> None:
-    """A restart in which the price is already below the stop."""
+def test_what_is_due_after_a_restart_is_sold_at_the_first_price() -> None:
+    """A restart in which the price is already below the stop; nothing of the symbol is under way."""
     first = Hand(with_exits(stop_loss_bps=500)).start()
     first.bought(A)
     hand = Hand(with_exits(stop_loss_bps=500), journal=first.journal, now_ms=first.now + 1_000)
     hand.engine.restore(None, first.journal.read(0))
+    assert not hand.quote(A, 90.0), "no run has begun"
     hand.feed(e.ProfileApplied(1, hand.profile, hand.now))
     hand.feed(e.RunStarted("r2", hand.now))
-    assert not hand.quote(A, 90.0)
-    facts = hand.balance(hand.engine.state.ledger.cash)
-    assert "RecoveryCompleted" in names(facts)
-    assert exit_reason([*facts, *hand.quote(A, 90.0)]) == "stop_loss"
+    assert exit_reason(hand.quote(A, 90.0)) == "stop_loss"
+    assert "RecoveryCompleted" in names(hand.balance(hand.engine.state.ledger.cash))

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from tests.engine.hand import A, B, D, Hand
 from tradebot.domain import events as e
-from tradebot.domain.commands import CancelOrder, PlaceOrder, QueryOrder
+from tradebot.domain.commands import CancelOrder, PlaceOrder, QueryOrder, ReconcileOrders
 from tradebot.domain.facts import IntentOpened, OrderFilled
 from tradebot.domain.numbers import ZERO
 from tradebot.domain.orders import OrderType, Side
@@ -113,6 +113,8 @@ class Wild:
                 self.orders[command.client_id] = TrueOrder(command)
             elif isinstance(command, CancelOrder | QueryOrder):
                 self.requests.append(command)
+            elif isinstance(command, ReconcileOrders):
+                self.requests.extend(command.orders)
 
     def arrive(self, order: TrueOrder, *, welcome: bool) -> None:
         """Let an order reach the venue, which takes or refuses it."""

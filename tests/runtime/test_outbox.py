@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradebot.domain.commands import CancelOrder, Command, PlaceOrder, QueryBalances, QueryOrder
+from tradebot.domain.commands import CancelOrder, Command, PlaceOrder, QueryBalances, QueryOrder, ReconcileOrders
 from tradebot.domain.events import (
     BalancesUnavailable,
     Event,
@@ -157,6 +157,10 @@ def test_everything_unsent_can_be_taken_back() -> None:
         (cancel("a"), [OutcomeUnknown("a", "cancel", "OSError: cut", 10)]),
         (query("a"), [OutcomeUnknown("a", "query", "OSError: cut", 10)]),
         (QueryBalances(), [BalancesUnavailable("OSError: cut", 10)]),
+        (
+            ReconcileOrders((query("a"), query("b")), 1),
+            [OutcomeUnknown("a", "query", "OSError: cut", 10), OutcomeUnknown("b", "query", "OSError: cut", 10)],
+        ),
     ],
 )
 def test_a_venue_that_fails_leaves_the_outcome_unknown(command: Command, news: list[Event]) -> None:
@@ -171,6 +175,19 @@ def test_a_venue_that_fails_without_a_supervisor_fails_the_caller() -> None:
     box = Outbox(Wire(OSError("cut")), StalledJournal())
     with pytest.raises(OSError, match="cut"):
         box.put([place("a")], 0, 10)
+
+
+def test_orders_asked_for_together_are_asked_for_behind_their_own_request_where_it_has_not_left() -> None:
+    box, wire, journal = outbox()
+    journal.durable_seq = 0
+    box.put([place("a")], 5, 10)
+    box.put([ReconcileOrders((query("a"), query("b"), query("c")), 7)], 5, 10)
+    assert wire.requests == [ReconcileOrders((query("b"), query("c")), 7)]
+    box.put([ReconcileOrders((query("a"),), 7)], 5, 10)
+    assert len(wire.requests) == 1
+    journal.durable_seq = 5
+    box.flush(11)
+    assert wire.requests[1:] == [place("a"), query("a"), query("a")]
 
 
 steps = st.lists(

@@ -7,7 +7,7 @@ import pytest
 from tests.venues.paper_kit import BTC, GTC, IOC, D, order, quote, rested, story, told, trade, venue
 from tradebot.config.sections.venue import Paper
 from tradebot.domain.account import AccountImage
-from tradebot.domain.commands import CancelOrder, QueryOrder
+from tradebot.domain.commands import CancelOrder, QueryOrder, ReconcileOrders
 from tradebot.domain.events import Event, OrderNotFound, OrderReported
 from tradebot.domain.numbers import plain
 from tradebot.domain.orders import Balance
@@ -78,3 +78,13 @@ def test_new_fee_rules_never_overdraw_what_an_open_order_locked() -> None:
         "71: a filled 2",
     ]
     assert where.image().balances == {"USDT": Balance(D(0)), "BTC": Balance(D(2))}
+
+
+def test_orders_asked_for_together_are_answered_as_if_each_were_asked_for_alone() -> None:
+    where = rested(venue(), order("open", GTC, "99", "1"), order("half", GTC, "98", "1"))
+    told(where, (100, trade(98.0, 1.5, buyer=False)))
+    again = venue(where.image())
+    queries = tuple(QueryOrder(each, BTC) for each in ("open", "half", "never"))
+    alone = [again.submit(query, 200)[0] for query in queries]
+    assert again.submit(ReconcileOrders(queries, 0), 200) == alone
+    assert sum(isinstance(event, OrderReported) for _, event in alone) == 2

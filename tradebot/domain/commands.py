@@ -45,5 +45,15 @@ class QueryOrder(Command, frozen=True):
     symbol: str
 
 
+class ReconcileOrders(Command, frozen=True):
+    """Ask the venue for many own orders together; each is answered as if it were asked for alone.
+
+    None of them was planned before `since_ms`.
+    """
+
+    orders: tuple[QueryOrder, ...]
+    since_ms: int
+
+
 class QueryBalances(Command, frozen=True):
     """Ask the venue for the account's balances."""

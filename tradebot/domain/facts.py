@@ -33,6 +33,7 @@ from tradebot.domain.order_facts import (
     StrayFillSeen,
 )
 from tradebot.domain.orders import HELD_BACK, Side
+from tradebot.domain.recovery_facts import RecoveryCompleted, RecoveryPlanned
 from tradebot.domain.venue_facts import (
     BreakerRearmed,
     BreakerTripped,
@@ -148,28 +149,6 @@ class BalanceRefreshFailed(Fact, frozen=True):
     metric: ClassVar[str] = "budget_timeouts"
 
     cause: str
-
-
-class RecoveryPlanned(Fact, frozen=True):
-    """Before trading, these orders are asked for at the venue."""
-
-    event_type: ClassVar[str] = "RECOVERY_PLANNED"
-    stream: ClassVar[Stream] = "events"
-
-    orders: tuple[str, ...]
-    positions: tuple[str, ...]
-    intents: int
-
-
-class RecoveryCompleted(Fact, frozen=True):
-    """Every own order is known again and the balances are told: trading is allowed."""
-
-    event_type: ClassVar[str] = "RECOVERY_COMPLETED"
-    stream: ClassVar[Stream] = "events"
-
-    orders_open: int
-    positions: int
-    fills_adopted: int
 
 
 class EntriesClosed(Fact, frozen=True):

@@ -12,6 +12,7 @@ from tradebot.domain.events import BookSeen
 from tradebot.domain.facts import Fact
 from tradebot.domain.ledger import Ledger
 from tradebot.domain.market import Instrument
+from tradebot.domain.orders import Intent, Side
 from tradebot.engine.anchors import Anchor, make_anchor
 from tradebot.engine.state import EngineState
 
@@ -105,6 +106,10 @@ class Desk:
         self.facts: list[Fact] = []
         self.commands: list[Command] = []
         self.blocked: list[SymbolState] = []
+        self.unsettled: dict[str, int] | None = None
+        """Own orders by symbol for which this run's venue has not answered yet; None before it is asked."""
+        self.asked_ms = 0
+        """When this run asked for them first: its doubts are no older."""
         self.wakes = 0
         """How often a symbol that a common gate held back was woken."""
         self._deadlines: list[tuple[int, int, str, str]] = []
@@ -153,6 +158,14 @@ class Desk:
         symbol.anchor.reset()
         symbol.book = None
         self.former[name] = symbol
+
+    def settled(self, name: str) -> bool:
+        """Whether this run's venue has answered for every own order of a symbol: then it may be sold."""
+        return self.state.trading or (self.unsettled is not None and name not in self.unsettled)
+
+    def may_go_on(self, intent: Intent) -> bool:
+        """Whether an intent may place a further order: an exit once its symbol is settled, a buy once all are."""
+        return self.state.trading if intent.side is Side.BUY else self.settled(intent.symbol)
 
     def idle(self, name: str) -> bool:
         """Whether nothing of a symbol is held or under way."""

@@ -16,7 +16,7 @@ Why = Literal["cancelled", "doubted", "again"]
 
 
 class Plan(Struct, frozen=True):
-    """From when, and for how old a doubt, the wait before the next query counts."""
+    """From when, and for how old a doubt of this run, the wait before the next query counts."""
 
     why: Why
     from_ms: int
@@ -33,7 +33,7 @@ class Doubts:
     def plan(self, order: Order, why: Why) -> None:
         """Plan the one next query of an order; an earlier plan is void."""
         now = self.desk.now
-        plan = Plan(why, now, now - (order.sent_ms or order.planned_ms))
+        plan = Plan(why, now, now - max(order.sent_ms or order.planned_ms, self.desk.asked_ms))
         self._plans[order.client_id] = plan
         self.desk.remind(self._due_ms(plan), VERIFY, order.client_id)
 

@@ -25,6 +25,7 @@ from tradebot.engine.parts import Parts, choose
 from tradebot.engine.plan import Plan, plan
 from tradebot.engine.recovery import Recovery
 from tradebot.engine.state import EngineState
+from tradebot.engine.together import ONE_BY_ONE, together
 from tradebot.engine.venue_gate import VenueGate
 from tradebot.engine.watchlist import Watchlist
 
@@ -161,7 +162,7 @@ class Engine:
                 self._recheck_common_gates()
         facts, commands = desk.facts, desk.commands
         desk.facts, desk.commands = [], []
-        return facts, commands
+        return facts, commands if len(commands) < ONE_BY_ONE else together(commands, desk.state.orders)
 
     # -- the market -------------------------------------------------------------------------------
 
@@ -209,15 +210,18 @@ class Engine:
         if position is None or symbol.seen_ms < 0:
             return
         reason = self.parts.exits.reason(symbol)
-        if not reason or desk.now < symbol.exit_wait_ms or not desk.state.trading or not desk.state.entries_open:
+        if not reason or desk.now < symbol.exit_wait_ms or not desk.state.entries_open:
+            return
+        if not desk.settled(symbol.symbol):
             return
         if exits.wait_for_venue(desk, symbol):
             return
         intent = desk.state.intent_of(symbol.symbol)
         if intent is not None:
-            if intent.side is Side.BUY and not intent.ending:
+            if intent.side is Side.BUY:
                 symbol.exit_wait_ms, symbol.tried_ms = desk.now, 0  # looked at again as soon as the buy has ended
-                self.router.stop(intent, "exit")
+                if not intent.ending:
+                    self.router.stop(intent, "exit")
             return
         amount = exits.sellable(symbol.instrument, position, symbol.bid)
         if not amount:

@@ -267,7 +267,7 @@ def _positions(desk: Desk, profile: Profile, filters: dict[str, Instrument], now
 def _sells(desk: Desk, symbol: SymbolState, wait_ms: int, now_ms: int) -> bool:
     """Whether an exit of a held symbol could begin at its next price."""
     state = desk.state
-    if not state.trading or not state.entries_open or symbol.seen_ms < 0:
+    if not desk.settled(symbol.symbol) or not state.entries_open or symbol.seen_ms < 0:
         return False
     waits_ms = symbol.tried_ms + wait_ms if symbol.tried_ms else symbol.exit_wait_ms
     intent = state.intent_of(symbol.symbol)

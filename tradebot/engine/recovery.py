@@ -1,12 +1,23 @@
-"""Does the venue agree with what was restored? Asked once a run, before anything trades."""
+"""Does the venue agree with what was restored? Asked once a run; exits go on as their symbols agree, buys after all.
+
+A symbol is settled once the venue has answered for each of its own orders and every fill that it names is booked; from
+then on its position is protected. Nothing is bought before the last symbol is settled and the balances are told.
+"""
 
 from __future__ import annotations
 
-from tradebot.domain.commands import QueryOrder
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal, localcontext
+
 from tradebot.domain.events import Event, OrderNotFound, OrderReported, RunStarted
-from tradebot.domain.facts import OrderFilled, RecoveryCompleted, RecoveryPlanned, RunOpened
+from tradebot.domain.facts import Fact, OrderFilled, RecoveryCompleted, RunOpened
+from tradebot.domain.numbers import EXACT, ZERO
+from tradebot.domain.orders import Position, Side
 from tradebot.engine.budget import Budget
 from tradebot.engine.desk import Desk
+from tradebot.engine.exits import try_now
+from tradebot.engine.recovery_plan import planned
 from tradebot.engine.router import Router
 
 
@@ -20,28 +31,29 @@ class Recovery:
         self.desk = desk
         self.budget = budget
         self.router = router
-        self._open: set[str] = set()
-        self._fills = 0
+        self._open: dict[str, str] = {}  # symbols of the orders that are not settled yet, by client id
+        self._answered: set[str] = set()
+        self._away = _Away()
         self._running = False
 
     def on_run(self, event: RunStarted) -> None:
-        """Plan the reconciliation and ask."""
+        """Plan the reconciliation, end what no order stands for any more, and ask."""
         desk = self.desk
-        generation = desk.state.generation
-        desk.emit(RunOpened(run=event.run, generation=generation))
-        orders = tuple(desk.state.orders)
-        desk.emit(
-            RecoveryPlanned(
-                orders=orders, positions=tuple(desk.state.ledger.positions), intents=len(desk.state.intents)
-            )
-        )
-        self._open = set(orders)
+        state = desk.state
+        desk.emit(RunOpened(run=event.run, generation=state.generation))
+        desk.emit(planned(desk))
+        self._open = {client_id: order.symbol for client_id, order in state.orders.items()}
+        self._answered.clear()
+        self._away = _Away(f"{desk.profile.bot.instance}-{event.run}-", state.ledger.positions.values())
         self._running = True
+        desk.asked_ms = desk.now
+        desk.unsettled = dict(Counter(self._open.values()))
+        for intent in list(state.intents.values()):
+            if intent.client_id not in state.orders:
+                self.router.ladder.end(intent, "restart")
         self.budget.ask()
-        for client_id in orders:
-            order = desk.state.orders[client_id]
-            desk.send(QueryOrder(client_id=client_id, symbol=order.symbol))
-            self.router.doubts.plan(order, "doubted")  # asked again then
+        for order in list(state.orders.values()):
+            self.router.ask(order)
 
     def on_event(self, event: Event) -> bool:
         """Look, after each event, whether the venue has answered for every order and told the balances.
@@ -51,20 +63,87 @@ class Recovery:
         if not self._running:
             return False
         desk = self.desk
-        self._fills += sum(1 for fact in desk.facts if isinstance(fact, OrderFilled))
-        if isinstance(event, OrderReported | OrderNotFound):
-            self._open.discard(event.client_id)
-        if any(client_id in desk.state.orders for client_id in self._open) or not self.budget.told:
+        self._away.book(desk.facts, desk.state.ledger.positions)
+        if isinstance(event, OrderReported) or (isinstance(event, OrderNotFound) and event.conclusive):
+            self._answered.add(event.client_id)
+        for client_id in {getattr(event, "client_id", ""), *(getattr(fact, "client_id", "") for fact in desk.facts)}:
+            self._look(client_id)
+        if self._open or not self.budget.told:
             return False
         self._running = False
+        away = self._away
         desk.emit(
             RecoveryCompleted(
                 orders_open=len(desk.state.orders),
                 positions=len(desk.state.ledger.positions),
-                fills_adopted=self._fills,
+                fills_adopted=away.fills,
+                bought=away.bought,
+                sold=away.sold,
+                pnl=away.pnl,
+                quote=desk.state.ledger.quote if away.fills else "",
             )
         )
-        for intent in list(desk.state.intents.values()):
-            if intent.client_id not in desk.state.orders:
-                self.router.ladder.end(intent, "restart")
         return True
+
+    def _look(self, client_id: str) -> None:
+        """Take an order off the list once the venue has told all of it; its symbol is settled with its last one."""
+        symbol = self._open.get(client_id)
+        if symbol is None:
+            return
+        order, unsettled = self.desk.state.orders.get(client_id), self.desk.unsettled
+        if unsettled is None or (
+            order is not None and (client_id not in self._answered or order.filled < order.reported)
+        ):
+            return
+        del self._open[client_id]
+        unsettled[symbol] -= 1
+        if unsettled[symbol]:
+            return
+        del unsettled[symbol]
+        watched = self.desk.symbols.get(symbol)
+        if watched is not None and watched.seen_ms >= 0 and symbol in self.desk.state.ledger.positions:
+            try_now(self.desk, watched)
+
+
+class _Away:
+    """What the fills of earlier runs' orders amount to: quote paid and received, fees included, and what was won."""
+
+    def __init__(self, own: str = "", positions: Iterable[Position] = ()) -> None:
+        self._own = own  # how client ids of this run begin
+        self._realised = {_key(position): _realised(position) for position in positions}
+        self.fills = 0
+        self.bought = self.sold = self.pnl = ZERO
+
+    def book(self, facts: Iterable[Fact], positions: dict[str, Position]) -> None:
+        """Count the fills among `facts`, which are in `positions` already."""
+        for fact in facts:
+            if not isinstance(fact, OrderFilled):
+                continue
+            position = positions.get(fact.symbol)
+            won = ZERO
+            if position is not None:
+                before, now = self._realised.get(_key(position), ZERO), _realised(position)
+                self._realised[_key(position)], won = now, EXACT.subtract(now, before)
+            if not fact.client_id.startswith(self._own):
+                self._add(fact, won)
+
+    def _add(self, fact: OrderFilled, won: Decimal) -> None:
+        self.fills += 1
+        with localcontext(EXACT):
+            worth = fact.price * fact.amount
+            fee = fact.fee if fact.symbol.endswith(f"/{fact.fee_asset}") else ZERO
+            if fact.side is Side.BUY:
+                self.bought += worth + fee
+            else:
+                self.sold += worth - fee
+            self.pnl += won
+
+
+def _key(position: Position) -> tuple[str, int]:
+    return position.symbol, position.opened_ms
+
+
+def _realised(position: Position) -> Decimal:
+    """Return what the sold part of a position has brought beyond its cost."""
+    with localcontext(EXACT):
+        return position.proceeds - (position.spent - position.cost)

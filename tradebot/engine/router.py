@@ -279,6 +279,10 @@ class Router:
         if self.doubts.take(client_id) and (order := self.desk.state.orders.get(client_id)):
             self._query(order)
 
+    def ask(self, order: Order) -> None:
+        """Ask for an order now, whatever is known of it."""
+        self._query(order)
+
     def ask_again(self) -> None:
         """Ask at once for every order whose state or cancel is in doubt: the venue answers again."""
         for order in list(self.desk.state.orders.values()):
@@ -346,7 +350,7 @@ class Router:
             return
         if intent.filled and self.ladder.complete(intent):
             self.ladder.end(intent, "filled")
-        elif not self.desk.state.trading:
+        elif not self.desk.may_go_on(intent):
             self.ladder.end(intent, intent.ending or "restart")
         else:
             self.ladder.advance(intent)

@@ -11,7 +11,14 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from tradebot.domain.commands import CancelOrder, Command, PlaceOrder, QueryBalances, QueryOrder
+from tradebot.domain.commands import (
+    CancelOrder,
+    Command,
+    PlaceOrder,
+    QueryBalances,
+    QueryOrder,
+    ReconcileOrders,
+)
 from tradebot.domain.events import BalancesUnavailable, Event, OutcomeUnknown, RequestNotSent, RequestSent
 from tradebot.ports import Due, Journal, Venue
 
@@ -74,6 +81,8 @@ class Outbox:
                 self._cancel(command, now_ms)
             elif isinstance(command, QueryOrder) and command.client_id in self._waiting:
                 self._waiting[command.client_id].behind.append(command)
+            elif isinstance(command, ReconcileOrders):
+                self._reconcile(command, now_ms)
             else:
                 self._submit(command, now_ms)
 
@@ -104,6 +113,17 @@ class Outbox:
         else:
             self._submit(command, now_ms)
 
+    def _reconcile(self, command: ReconcileOrders, now_ms: int) -> None:
+        """Ask for those that have left; the others are asked for behind their own request."""
+        left = []
+        for query in command.orders:
+            if (item := self._waiting.get(query.client_id)) is not None:
+                item.behind.append(query)
+            else:
+                left.append(query)
+        if left:
+            self._submit(ReconcileOrders(tuple(left), command.since_ms), now_ms)
+
     def _submit(self, command: Command, now_ms: int) -> None:
         if isinstance(command, PlaceOrder):
             self.news.append(RequestSent(command.client_id, now_ms))
@@ -127,6 +147,8 @@ def _unknown(command: Command, error: Exception, now_ms: int) -> Sequence[Event]
             return (OutcomeUnknown(client_id, "cancel", cause, now_ms),)
         case QueryOrder(client_id=client_id):
             return (OutcomeUnknown(client_id, "query", cause, now_ms),)
+        case ReconcileOrders(orders=orders):
+            return tuple(OutcomeUnknown(query.client_id, "query", cause, now_ms) for query in orders)
         case QueryBalances():
             return (BalancesUnavailable(cause, now_ms),)
         case _:

@@ -12,6 +12,7 @@ import msgspec
 from tradebot.domain import facts as f
 from tradebot.domain.numbers import plain
 from tradebot.domain.orders import OrderType
+from tradebot.telemetry.recovery_words import completed_words, planned_words
 
 _READ = Context(prec=8)
 
@@ -103,20 +104,8 @@ _says(f.ProfileTaken, lambda x: f"Generation {x.generation} of the profile is in
 _says(f.AccountOpened, lambda x: f"The ledger begins with {_number(x.amount)} {x.asset}")
 _says(f.BalanceRefreshed, lambda x: f"Balance {_number(x.total)} {x.asset}")
 _says(f.BalanceRefreshFailed, lambda x: f"Balance not told: {x.cause}; the last known one stands")
-_says(
-    f.RecoveryPlanned,
-    lambda x: (
-        f"Restored {len(x.positions)} positions, {x.intents} intents, {len(x.orders)} orders"
-        f"{'; asking the venue for ' + _listed(x.orders) if x.orders else ''}"
-    ),
-)
-_says(
-    f.RecoveryCompleted,
-    lambda x: (
-        f"Reconciled with the venue: {x.orders_open} orders open, {x.positions} positions,"
-        f" {x.fills_adopted} fills adopted; trading is allowed"
-    ),
-)
+_says(f.RecoveryPlanned, planned_words)
+_says(f.RecoveryCompleted, completed_words)
 _says(f.EntriesClosed, lambda x: f"No new buys: {x.reason}")
 _says(f.BuyingPaused, lambda x: f"Buying paused by {x.who}")
 _says(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
@@ -17,6 +19,7 @@ from tradebot.ports import Clock
 from tradebot.venues.ccxt_orders import OwnOrder, OwnOrders
 
 _MARGIN_MS: Final = 60_000
+_ONE_BY_ONE: Final = 20  # from here on one request for all symbols costs less (80 of weight against 6 each)
 MOST_STRANGERS: Final = 20
 """So many unknown orders are looked at for one that may be ours."""
 
@@ -68,6 +71,23 @@ class Lookups:
             self._orders.gone(order)
         return OrderNotFound(order.client_id, conclusive, self._clock.now_ms())
 
+    async def open_orders(
+        self, symbols: AbstractSet[str], requests: Requests, halted: Callable[[str, str], None]
+    ) -> dict[str, SeenOrder] | Failure:
+        """Return own open orders by client id; a symbol that is not traded any more is told to `halted`."""
+        found: dict[str, SeenOrder] = {}
+        each: list[str | None] = [*sorted(symbols)] if len(symbols) <= _ONE_BY_ONE else [None]
+        while each:
+            symbol = each.pop(0)
+            listed = await requests.open_orders(symbol)
+            if not isinstance(listed, Failure):
+                found.update((seen.client_id, seen) for seen in listed if self._orders.owns(seen.client_id))
+            elif symbol is None and isinstance(listed, Refused | NeverSent) and not _held_back(listed):
+                each = [*sorted(symbols)]  # some exchanges list them by symbol only
+            elif symbol is None or not not_traded(symbol, listed, halted):
+                return listed
+        return found
+
     async def strangers(self, symbol: str, venue_ids: set[str], requests: Requests) -> list[SeenOrder] | None:
         """Return the own orders among the latest of some known by the exchange's id only; None where asking failed."""
         found = []
@@ -103,6 +123,18 @@ class Lookups:
         if others is None or len(strange) > MOST_STRANGERS:
             return False
         return all(seen.client_id != order.client_id for seen in [*listed, *others])
+
+
+def not_traded(symbol: str, failure: Failure, halted: Callable[[str, str], None]) -> bool:
+    """Whether it failed since the exchange does not trade the symbol any more, which `halted` is told then."""
+    if not isinstance(failure, Refused) or failure.why != "closed":
+        return False
+    halted(symbol, f"{failure.code} {failure.message}")
+    return True
+
+
+def _held_back(failure: Failure) -> bool:
+    return isinstance(failure, NeverSent) and failure.held_back
 
 
 def cause_of(failure: Failure) -> str:

@@ -10,14 +10,13 @@ from typing import Final
 
 from tradebot.domain.events import Event
 from tradebot.exchange.clock_offset import ClockOffset
-from tradebot.exchange.outcomes import Failure, Refused
+from tradebot.exchange.outcomes import Failure
 from tradebot.exchange.parsing import SeenFill, SeenOrder
 from tradebot.exchange.requests import Requests, absent
 from tradebot.ports import Clock
-from tradebot.venues.ccxt_lookups import Lookups, cause_of
+from tradebot.venues.ccxt_lookups import Lookups, cause_of, not_traded
 from tradebot.venues.ccxt_orders import OwnOrder, OwnOrders
 
-_ONE_BY_ONE: Final = 20  # from here on one request for all symbols costs less (80 of weight against 6 each)
 _MARGIN_MS: Final = 60_000
 
 
@@ -52,10 +51,12 @@ class Reconciler:
     async def run(self) -> str:
         """Compare once; return why it could not be finished, "" where it was."""
         symbols = {order.symbol for order in self._orders.live()}
-        seen = await self._open(symbols)
+        seen = await self._lookups.open_orders(symbols, self._requests, self._halted)
         if isinstance(seen, Failure):
             return f"open orders: {cause_of(seen)}"
         for found in seen.values():
+            if self._busy(found.client_id):
+                continue
             fault = await self._refresh(self._orders.know(found.client_id, found.symbol), found)
             if fault:
                 return fault
@@ -78,19 +79,6 @@ class Reconciler:
         """Ask for one order that changed; return why it could not be done, "" where it was."""
         order = self._orders.get(client_id)
         return await self._missing(order) if order is not None else ""
-
-    async def _open(self, symbols: set[str]) -> dict[str, SeenOrder] | Failure:
-        """Return own open orders by client id."""
-        found: dict[str, SeenOrder] = {}
-        each: Iterable[str | None] = sorted(symbols) if len(symbols) <= _ONE_BY_ONE else [None]
-        for symbol in each:
-            listed = await self._requests.open_orders(symbol)
-            if isinstance(listed, Failure):
-                if symbol is not None and self._closed(symbol, listed):
-                    continue
-                return listed
-            found.update((seen.client_id, seen) for seen in listed if self._orders.owns(seen.client_id))
-        return found
 
     async def _refresh(self, order: OwnOrder, seen: SeenOrder) -> str:
         if order.ended_as is not None:
@@ -142,10 +130,7 @@ class Reconciler:
 
     def _closed(self, symbol: str, failure: Failure) -> bool:
         """Whether it failed since the exchange does not trade the symbol any more."""
-        if not isinstance(failure, Refused) or failure.why != "closed":
-            return False
-        self._halted(symbol, f"{failure.code} {failure.message}")
-        return True
+        return not_traded(symbol, failure, self._halted)
 
     def _tell(self, events: Iterable[Event]) -> None:
         for event in events:

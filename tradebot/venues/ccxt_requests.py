@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tradebot.domain.commands import CancelOrder, Command, PlaceOrder, QueryBalances, QueryOrder
+from tradebot.domain.commands import CancelOrder, Command, PlaceOrder, QueryBalances, QueryOrder, ReconcileOrders
 from tradebot.domain.events import (
     BalancesReported,
     BalancesUnavailable,
@@ -23,6 +23,7 @@ from tradebot.exchange.requests import Requests, absent
 from tradebot.ports import Clock
 from tradebot.venues.ccxt_lookups import Lookups, cause_of
 from tradebot.venues.ccxt_orders import OwnOrder, OwnOrders
+from tradebot.venues.ccxt_together import Together
 
 NEVER_SENT = "NeverSent"
 """The code of a refusal of our own: the request did not leave."""
@@ -45,8 +46,10 @@ class Answering:
         deliver: Callable[[Event], None],
         instruments: Iterable[Instrument],
         halted: Callable[[str, str], None],
+        lookups_at_once: int,
     ) -> None:
         self._halted = halted
+        self._together = Together(orders, lookups, trading, offset, clock, deliver, halted, lookups_at_once)
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
         self._trading = trading
         self._polling = polling
@@ -65,6 +68,8 @@ class Answering:
                 await self._cancel(self._orders.know(command.client_id, command.symbol))
             case QueryOrder():
                 await self._query(self._orders.know(command.client_id, command.symbol))
+            case ReconcileOrders():
+                await self._together.answer(command)
             case QueryBalances():
                 await self._balances()
             case _:
@@ -82,6 +87,9 @@ class Answering:
                 self._deliver(OutcomeUnknown(client_id, "cancel", cause, now))
             case QueryOrder(client_id=client_id):
                 self._deliver(OutcomeUnknown(client_id, "query", cause, now))
+            case ReconcileOrders(orders=orders):
+                for query in orders:
+                    self._deliver(OutcomeUnknown(query.client_id, "query", cause, now))
             case _:
                 self._deliver(BalancesUnavailable(cause, now))
 

@@ -14,7 +14,14 @@ from typing import Final
 
 from tradebot.config.sections.venue import Paper
 from tradebot.domain.account import AccountDelta, AccountImage, AccountOrder
-from tradebot.domain.commands import CancelOrder, Command, PlaceOrder, QueryBalances, QueryOrder
+from tradebot.domain.commands import (
+    CancelOrder,
+    Command,
+    PlaceOrder,
+    QueryBalances,
+    QueryOrder,
+    ReconcileOrders,
+)
 from tradebot.domain.events import (
     BalancesReported,
     BookSeen,
@@ -81,7 +88,7 @@ class PaperVenue:
     def submit(self, command: Command, now_ms: int) -> list[Due]:
         """Take a command at `now_ms`; return what will be answered, and when, as far as it is settled already.
 
-        Raises TypeError for a command that is none of place, cancel, query order, query balances.
+        Raises TypeError for a command that is none of place, cancel, query order, reconcile orders, query balances.
         """
         answers = self.advance(now_ms) if self._canceling else []
         match command:
@@ -91,6 +98,9 @@ class PaperVenue:
                 self._cancel(command, now_ms, answers)
             case QueryOrder():
                 answers.append((self._query_due(now_ms), self._report(command, now_ms)))
+            case ReconcileOrders():
+                due_ms = self._query_due(now_ms)
+                answers.extend((due_ms, self._report(query, now_ms)) for query in command.orders)
             case QueryBalances():
                 answers.append((self._query_due(now_ms), BalancesReported(dict(self._account.balances), now_ms)))
             case _:

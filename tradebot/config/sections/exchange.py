@@ -37,6 +37,9 @@ class Exchange(Table):
     not_found_misses: int = setting(2, reload="restart", ge=1, le=100)
     """So many queries in a row must miss an order before it is held to be absent."""
 
+    lookups_at_once: int = setting(8, reload="restart", ge=1, le=100)
+    """So many own orders are asked for at the same time where many have to be: at a start, or when it is back."""
+
     poll_interval_s: Seconds = setting(2.0, reload="restart", ge=0.1, le=600)
     """How often own open orders are asked for where the exchange tells nothing of them by itself."""
 
