@@ -16,7 +16,7 @@ SAMPLE = 12
 BROKEN = {
     "journal-after-send": "sent place",
     "send-again": "(IOC|market) buy, (reset|hang) after",
-    "trust-absence": "found late|accepted late",
+    "trust-absence": "(GTC|IOC) buy, (accepted late|lost, found late, no events)",
     "forget-tail": "(sent place|written OrderSent)",
     "count-fills-twice": "event duplicate",
 }
@@ -47,13 +47,13 @@ def matrix(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.timeout(120)
 def test_a_killed_bot_and_its_exchange_agree_whatever_went_wrong(census: Path, tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
-    done = matrix("--census", str(census), "--cases", str(SAMPLE), "--resume", str(results), "--like", "^(?!.*, ban,)")
+    done = matrix("--census", str(census), "--cases", str(SAMPLE), "--resume", str(results))
     assert done.returncode == 0, done.stdout
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     assert len(lines) == SAMPLE
     assert len({(line["kind"], line["family"]) for line in lines}) == SAMPLE
     assert sum(line["kills"] for line in lines) >= SAMPLE // 2
-    again = matrix("--census", str(census), "--cases", str(SAMPLE), "--resume", str(results), "--like", "^(?!.*, ban,)")
+    again = matrix("--census", str(census), "--cases", str(SAMPLE), "--resume", str(results))
     assert again.stdout.startswith("0 of 12 cases to run"), again.stdout
 
 
