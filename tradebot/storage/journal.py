@@ -15,6 +15,7 @@ from tradebot.domain.errors import StorageFailed
 from tradebot.domain.facts import Fact, OrderPlanned
 from tradebot.storage import journal_file
 from tradebot.storage.journal_file import SYNCHRONOUS, Durability
+from tradebot.storage.journal_merging import Merger
 from tradebot.storage.journal_rows import Row, row_of
 
 _Item = tuple[int, int, Sequence[Fact]]
@@ -23,7 +24,8 @@ _Item = tuple[int, int, Sequence[Fact]]
 _T = TypeVar("_T")
 
 _PAGE_BYTES = 4096
-"""What a commit adds to the write-ahead log at least, however little it says: one page."""
+_ROW_BYTES = 64
+"""What a commit adds to the write-ahead log at least, however little it says: one page; and a fact beside its body."""
 
 
 class SqliteJournal:
@@ -36,24 +38,32 @@ class SqliteJournal:
     nobody, so it is not durable.
     """
 
-    def __init__(self, path: Path, database: sqlite3.Connection, *, batch_ms: int, wal_mb: int, retry_s: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        database: sqlite3.Connection,
+        writing: Lock,
+        merger: Merger,
+        *,
+        batch_ms: int,
+        retry_s: float,
+    ) -> None:
         self.path = path
         self.failed: StorageFailed | None = None
         self.lost = False
         self._file = _identity(path)
         self._database = database
         self._batch_s = batch_ms / 1000
-        self._wal_bytes = wal_mb * 1_000_000
+        self._merger = merger
         self._retry_s = retry_s
         self._last = self._durable = journal_file.last_seq(database)
         self._items: SimpleQueue[_Item] = SimpleQueue()
         self._append_lock = Lock()
-        self._database_lock = Lock()
+        self._database_lock = writing
         self._changed = Condition()
         self._hurry = Event()
         self._closing = Event()
         self._give_up = Event()
-        self._unmerged_bytes = 0
         self._on_durable: list[Callable[[int], None]] = []
         self._on_failure: list[Callable[[StorageFailed], None]] = []
         self._on_recovery: list[Callable[[int], None]] = []
@@ -69,11 +79,19 @@ class SqliteJournal:
         Raises StorageFailed naming the file when it is no journal, damaged, or from a newer version.
         """
         database = journal_file.connect(path, busy_s=retry_s, synchronous=SYNCHRONOUS[durability])
+        writing = Lock()
         try:
-            journal = cls(path, database, batch_ms=batch_ms, wal_mb=wal_mb, retry_s=retry_s)
+            merger = Merger(path, writing, wal_bytes=wal_mb * 1_000_000, busy_s=retry_s)
+        except StorageFailed:
+            database.close()
+            raise
+        try:
+            journal = cls(path, database, writing, merger, batch_ms=batch_ms, retry_s=retry_s)
         except sqlite3.Error as error:
+            merger.close(0)
             database.close()
             raise StorageFailed(f"{path}: the journal cannot be read ({error})") from error
+        merger.start()
         journal._writer.start()
         return journal
 
@@ -142,6 +160,7 @@ class SqliteJournal:
         complete = self.flush(timeout_s)
         self._give_up.set()
         self._writer.join(timeout_s)
+        self._merger.close(timeout_s)
         if not self._writer.is_alive():
             with self._database_lock:
                 self._database.close()
@@ -163,6 +182,7 @@ class SqliteJournal:
                 raise StorageFailed(f"{self.path}: cannot be written ({error})") from error
             finally:
                 self._roll_back()
+                self._merger.wrote(_PAGE_BYTES)
 
     def transact(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Do `work` in one transaction, all of it or nothing, as `beside`. Raises StorageFailed."""
@@ -227,7 +247,7 @@ class SqliteJournal:
                     self._commit(rows)
                     durable, rows = rows[-1][0], []
                     self._tell(self._on_durable, durable)
-                self._merge()
+                self._merger.look()
                 if self.failed is not None:
                     self.failed = None
                     self._tell(self._on_recovery, self._durable)
@@ -262,10 +282,10 @@ class SqliteJournal:
             except sqlite3.Error:
                 self._roll_back()
                 raise
+            self._merger.wrote(_PAGE_BYTES + sum(_ROW_BYTES + len(row[3]) for row in rows))
         if _identity(self.path) != self._file:
             self.lost = True
             raise StorageFailed("the file was removed or replaced while the bot runs")
-        self._unmerged_bytes += _PAGE_BYTES + sum(len(row[3]) for row in rows)
         with self._changed:
             self._durable = rows[-1][0]
             self._changed.notify_all()
@@ -273,13 +293,6 @@ class SqliteJournal:
     def _roll_back(self) -> None:
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
-
-    def _merge(self) -> None:
-        """Bring the file up to date with its write-ahead log, beside the engine, once enough was written."""
-        if self._unmerged_bytes >= self._wal_bytes:
-            with self._database_lock:
-                self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            self._unmerged_bytes = 0
 
     def _fail(self, error: Exception) -> None:
         first = self.failed is None

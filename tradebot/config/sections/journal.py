@@ -15,7 +15,8 @@ class Journal(Table):
     """Longest time the writer gathers facts into one commit; a fact that an order waits for ends it."""
 
     wal_mb: int = setting(4, reload="restart", ge=1, le=10_000)
-    """Written since the journal's file was last brought up to date, before the writer does so again."""
+    """Written since the journal's file was last brought up to date, before that is done again: beside the writer, which
+    waits for it only where twice as much was written."""
 
     retry_s: Seconds = setting(0.5, reload="restart", ge=0.01, le=60)
     """Wait before a failed write of the journal is tried again; nothing is sent meanwhile."""
