@@ -8,25 +8,33 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from tests.runtime.telling import Told
 from tradebot.config.sections.shutdown import Shutdown
 from tradebot.domain.errors import CannotStart, ExitCode
+from tradebot.domain.inventory import Inventory
 from tradebot.runtime.cleanup import Callback, Work
 from tradebot.runtime.component import NullPart, TaskPart
 from tradebot.runtime.coordinator import Coordinator, Ending
 from tradebot.runtime.signals import Signals, StopAsked
 
 QUICK = Shutdown(
-    entries_deadline_s=0.2, orders_deadline_s=0.2, write_deadline_s=0.6, close_deadline_s=0.4, callback_timeout_s=0.1
+    entries_deadline_s=0.2,
+    orders_deadline_s=0.2,
+    verify_deadline_s=0.2,
+    write_deadline_s=0.6,
+    close_deadline_s=0.4,
+    callback_timeout_s=0.1,
 )
 
 
 class Trades:
     """Something that trades: its orders end when the test says so."""
+
+    wanted: Literal["cancel", "leave"] = "cancel"
 
     def __init__(self, orders: Sequence[str] = (), hang: bool = False) -> None:
         self.orders = list(orders)
@@ -44,6 +52,13 @@ class Trades:
 
     def open_orders(self) -> Sequence[str]:
         return self.orders
+
+    async def inventory(self, limit_s: float) -> Inventory:
+        self.did.append("inventory")
+        return Inventory(self.wanted, verified=True, unknown=tuple(self.orders))
+
+    def known_inventory(self, cause: str) -> Inventory:
+        return Inventory(self.wanted, verified=False, cause=cause, unknown=tuple(self.orders))
 
 
 class Rig:
@@ -82,7 +97,7 @@ def end_of(
 def test_a_clean_end_runs_every_stage_and_exits_with_zero() -> None:
     trades = Trades(["o1"])
     rig, ending = end_of(trades)
-    assert trades.did == ["gate test", "settle"]
+    assert trades.did == ["gate test", "settle", "inventory"]
     assert ending.code is ExitCode.CLEAN
     assert ending.orders_at_start == 1
     assert ending.orders_left == ()
@@ -99,6 +114,8 @@ def test_orders_left_against_the_policy_are_named_and_change_the_exit_code() -> 
 
 def test_orders_left_as_the_policy_says_are_no_fault() -> None:
     class Leaves(Trades):
+        wanted = "leave"
+
         async def settle_orders(self) -> None:
             self.did.append("settle")
 
@@ -208,7 +225,7 @@ def test_a_second_signal_jumps_to_the_final_write_and_says_so() -> None:
         by_signal=True,
         orders_deadline_s=50.0,
     )
-    assert ending.code is ExitCode.FORCED
+    assert ending.code is ExitCode.ORDERS_LEFT, "what is left counts more than that it was forced"
     assert ending.took_s < 40
     assert ran == ["state_persist"]
     assert [done.outcome for done in ending.callbacks] == ["done", "skipped", "off"]
@@ -220,7 +237,7 @@ def test_a_second_signal_jumps_to_the_final_write_and_says_so() -> None:
 def test_a_crash_ends_through_the_same_stages_with_code_one() -> None:
     trades = Trades()
     rig, ending = end_of(trades, ask=lambda rig: rig.coordinator.crash("engine", ValueError("broken")))
-    assert trades.did == ["gate crash", "settle"]
+    assert trades.did == ["gate crash", "settle", "inventory"]
     assert ending.code is ExitCode.CRASHED
     assert ending.error == "engine: ValueError: broken"
     assert rig.said == ["crashed: engine: ValueError: broken"]
@@ -231,7 +248,7 @@ def test_a_refused_start_ends_through_the_same_stages_with_its_own_code(code: Ex
     trades = Trades()
     refused = CannotStart("the key can withdraw", code)
     rig, ending = end_of(trades, ask=lambda rig: rig.coordinator.refuse_start(refused))
-    assert trades.did == ["gate start refused", "settle"]
+    assert trades.did == ["gate start refused", "settle", "inventory"]
     assert (ending.code, ending.reason, ending.error) == (code, "start refused", "")
     assert rig.said == ["not started: the key can withdraw"]
 

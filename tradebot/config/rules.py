@@ -52,12 +52,12 @@ def _heartbeat(profile: Profile) -> Iterator[Breach]:
 
 def _shutdown_deadlines(profile: Profile) -> Iterator[Breach]:
     shutdown = profile.shutdown
-    stages = ("entries_deadline_s", "orders_deadline_s", "write_deadline_s", "close_deadline_s")
-    total = sum(float(getattr(shutdown, stage)) for stage in stages)
+    stages = ("entries_deadline_s", "orders_deadline_s", "verify_deadline_s", "write_deadline_s", "close_deadline_s")
+    total = shutdown.stages_s
     if total >= shutdown.supervisor_deadline_s:
         yield Breach.of(
             "shutdown.supervisor_deadline_s",
-            f"{shutdown.supervisor_deadline_s:g} s is not above the sum of the four deadlines ({total:g} s): "
+            f"{shutdown.supervisor_deadline_s:g} s is not above the sum of the stages ({total:g} s): "
             "the bot would be killed before its state is written",
             *(f"shutdown.{stage}" for stage in stages),
         )
@@ -90,6 +90,37 @@ def _shutdown_orders(profile: Profile) -> Iterator[Breach]:
             "shutdown.open_orders",
             "execution.wait_ms",
         )
+
+
+def _after_waiting(profile: Profile) -> Iterator[Breach]:
+    shutdown, wait_s = profile.shutdown, profile.execution.cancel_wait_ms / 1000
+    if shutdown.open_orders == "wait" and shutdown.after_wait == "cancel" and wait_s > shutdown.verify_deadline_s:
+        yield Breach.of(
+            "shutdown.verify_deadline_s",
+            f"{shutdown.verify_deadline_s:g} s is shorter than execution.cancel_wait_ms "
+            f"({profile.execution.cancel_wait_ms} ms): what was awaited in vain could not be cancelled and verified",
+            "execution.cancel_wait_ms",
+            "shutdown.after_wait",
+        )
+
+
+def _dead_man(profile: Profile) -> Iterator[Breach]:
+    exchange, shutdown = profile.exchange, profile.shutdown
+    if not exchange.dead_man_s or exchange.dead_man_takes_all:
+        return
+    leaves = shutdown.open_orders == "leave" or (shutdown.open_orders == "wait" and shutdown.after_wait == "leave")
+    for there, key, what in (
+        (exchange.shared_account, "exchange.shared_account", "those of the others on this account, too"),
+        (leaves, "shutdown.open_orders", "those that the shutdown is to leave, too"),
+    ):
+        if there:
+            yield Breach.of(
+                "exchange.dead_man_s",
+                f"the dead man switch cancels all orders of the account, {what}: set 0, "
+                "or exchange.dead_man_takes_all = true where that is meant",
+                key,
+                "exchange.dead_man_takes_all",
+            )
 
 
 def _disk(profile: Profile) -> Iterator[Breach]:
@@ -172,6 +203,8 @@ _RUNNING: tuple[Callable[[Profile], Iterator[Breach]], ...] = (
     _heartbeat,
     _shutdown_deadlines,
     _shutdown_orders,
+    _after_waiting,
+    _dead_man,
     _disk,
     _readings,
     _guards,

@@ -192,6 +192,10 @@ class Budget:
             if rows:
                 counts.change(lambda sheet, rows=rows: _limit(sheet, rows))  # type: ignore[misc]  # bound at once
 
+    def exits_only(self) -> ExitsOnly:
+        """Return the same budget, counted on the same sheets, without a way to buy."""
+        return ExitsOnly(self._clock, self._settings, self._address, self._account)
+
     def _take(self, sheet: Sheet, kinds: tuple[int, ...], weight: int, priority: Priority, now: int) -> HeldBack | None:
         """Count a request that may leave; return what holds it back."""
         if (held := _closed(sheet, now)) is not None:
@@ -218,6 +222,17 @@ class Budget:
     def _minute(self) -> Window:
         found = (one for one in self._address.read().windows if one.kind == WEIGHT and one.interval_ms == MINUTE_MS)
         return next(found, Window(WEIGHT, MINUTE_MS))
+
+
+class ExitsOnly(Budget):
+    """A budget once the entries are closed: it admits no entry any more."""
+
+    def admit(self, priority: Priority = "poll", weight: int = 1) -> Ticket:
+        """Let a request leave that opens nothing. Raises HeldBack."""
+        if priority == "entry":
+            self.held_back += 1
+            raise HeldBack("the entries are closed: the bot is ending", 0)
+        return super().admit(priority, weight)
 
 
 @contextmanager

@@ -48,6 +48,7 @@ class Health:
         self._fault = ""
         self._stream_lost_ms = 0
         self._answered_ms = 0
+        self._unguarded = ""
         self.verdict = Verdict("up", "it answers")
 
     def fate(self, error: BaseException | None) -> None:
@@ -78,6 +79,11 @@ class Health:
             self._stream_lost_ms = self._clock.now_ms()
         self.judge()
 
+    def unguarded(self, why: str) -> None:
+        """Take why orders that should be guarded by a dead man's switch are not, "" as soon as they are."""
+        self._unguarded = why
+        self.judge()
+
     def judge(self) -> None:
         """Tell the verdict where it is another one: to be called from time to time, since bans of others count."""
         found, known = self._found(), self.verdict
@@ -98,6 +104,8 @@ class Health:
             return Verdict("maintenance", words)
         if self._failures >= settings.down_after:
             return Verdict("down", words)
+        if self._unguarded:
+            return Verdict("down", self._unguarded)
         if self._failures >= settings.degraded_after:
             return Verdict("degraded", words)
         return self._lesser(now)

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, get_args
 from msgspec import Struct
 
 from tradebot.domain.errors import TradebotError
+from tradebot.domain.inventory import OpenOrder
 from tradebot.domain.numbers import EXACT, ZERO
 from tradebot.domain.orders import Balance
 from tradebot.exchange.dialects import Dialect
@@ -123,6 +124,11 @@ def orders_of(answer: Any, symbol: str, dialect: Dialect) -> list[SeenOrder]:
     return [order_of(each, symbol, dialect) for each in _rows(answer, required=True)]
 
 
+def standing_of(answer: Any, dialect: Dialect) -> list[OpenOrder]:
+    """Return what a list of open orders of ccxt's shows of each. Raises Unreadable."""
+    return [_standing(each, dialect) for each in _rows(answer, required=True)]
+
+
 def fills_of(answer: Any, symbol: str, dialect: Dialect) -> list[SeenFill]:
     """Return a list of ccxt's unified trades. Raises Unreadable."""
     return [fill_of(each, symbol, dialect) for each in _rows(answer, required=True)]
@@ -163,6 +169,17 @@ def number_of(value: Any, name: str) -> Decimal:
 def ended_as(word: str) -> Status | None:
     """Return the status that Binance's `word` means: FILLED, CANCELED, EXPIRED_IN_MATCH; None for an unknown one."""
     return "open" if word in {"NEW", "PARTIALLY_FILLED", "PENDING_NEW"} else _STATUS.get(word.lower())
+
+
+def _standing(answer: Any, dialect: Dialect) -> OpenOrder:
+    seen = order_of(answer, "", dialect)
+    return OpenOrder(
+        client_id=seen.client_id,
+        symbol=seen.symbol,
+        side=_word(answer.get("side"), "side"),
+        price=number_of(answer.get("price") or 0, "price"),
+        remaining=max(ZERO, EXACT.subtract(number_of(answer.get("amount") or 0, "amount"), seen.filled)),
+    )
 
 
 def _status(value: Any) -> Status | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from tradebot.domain.commands import PlaceOrder
+from tradebot.domain.inventory import OpenOrder
 from tradebot.domain.numbers import plain
 from tradebot.domain.orders import Balance, OrderType, TimeInForce
 from tradebot.exchange.capabilities import Capabilities
@@ -15,7 +16,16 @@ from tradebot.exchange.credentials import Credentials
 from tradebot.exchange.dialects import Dialect, dialect_of
 from tradebot.exchange.evidence import TRAIL, Trail, followed
 from tradebot.exchange.outcomes import Accepted, Failure, NeverSent, Outcome, Refused, Unknown, failure_of
-from tradebot.exchange.parsing import SeenFill, SeenOrder, Unreadable, balances_of, fills_of, order_of, orders_of
+from tradebot.exchange.parsing import (
+    SeenFill,
+    SeenOrder,
+    Unreadable,
+    balances_of,
+    fills_of,
+    order_of,
+    orders_of,
+    standing_of,
+)
 
 T = TypeVar("T")
 
@@ -111,6 +121,34 @@ class Requests:
     async def open_orders(self, symbol: str | None) -> list[SeenOrder] | Failure:
         """Return the open orders of a symbol, or of all of them (None), everybody's of the account."""
         return await self._list(lambda: self._exchange.fetch_open_orders(symbol), partial(self._orders, symbol or ""))
+
+    async def standing(self, symbols: Sequence[str]) -> list[OpenOrder] | Failure:
+        """Return the open orders of the account, everybody's; of `symbols` alone where the exchange has no list of all.
+
+        A list that is as long as the exchange's longest may be cut off, and is Unknown.
+        """
+        known = ((getattr(self._exchange, "features", None) or {}).get("spot") or {}).get("fetchOpenOrders") or {}
+        limit = known.get("limit")
+        found: list[OpenOrder] = []
+        for symbol in symbols if known.get("symbolRequired") else (None,):
+            fetch = partial(self._exchange.fetch_open_orders, symbol, None, limit)
+            listed = await self._list(fetch, partial(standing_of, dialect=self._dialect))
+            if isinstance(listed, Failure):
+                return listed
+            if limit is not None and len(listed) >= limit:
+                return Unknown(f"the list of open orders may go on beyond {limit}")
+            found += listed
+        return found
+
+    async def cancel_all_after(self, milliseconds: int, armed: Callable[[Any], bool]) -> Failure | None:
+        """Set the dead man's switch, or end it (0); return None where that is done.
+
+        `armed` reads from an answer whether the switch is set.
+        """
+        answer = await self._ask(lambda: self._exchange.cancel_all_orders_after(milliseconds))
+        if isinstance(answer, Failure):
+            return answer
+        return None if not milliseconds or armed(answer) else Unknown("the answer does not say that it is set")
 
     async def recent_orders(self, symbol: str, since_ms: int | None) -> list[SeenOrder] | Failure:
         """Return open and ended orders of a symbol since a time of the exchange's (None: the latest)."""

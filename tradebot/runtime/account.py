@@ -9,8 +9,11 @@ from typing import Protocol
 from tradebot.domain.account import AccountDelta, AccountImage
 from tradebot.domain.commands import Command
 from tradebot.domain.events import Event
+from tradebot.domain.inventory import OpenOrder
 from tradebot.domain.market import Instrument
+from tradebot.domain.numbers import ZERO
 from tradebot.ports import Due, Venue
+from tradebot.venues.account import LIVE
 
 
 class TimedVenue(Venue, Protocol):
@@ -86,6 +89,20 @@ class StoredAccount:
     def image(self) -> AccountImage:
         """Return a copy of the account."""
         return self._venue.image()
+
+    async def close_entries(self) -> None:
+        """Return at once: what was taken in is at the venue, and nothing else is on its way."""
+
+    async def open_orders(self) -> tuple[OpenOrder, ...]:
+        """Return the orders that are open or on their way."""
+        return tuple(
+            OpenOrder(one.client_id, one.symbol, one.side.value, one.price, max(ZERO, one.amount - one.filled))
+            for one in self._venue.image().orders.values()
+            if one.status in LIVE
+        )
+
+    async def disarm(self) -> None:
+        """Do nothing: there is no dead man's switch."""
 
     def _stored(self, answers: list[Due]) -> list[Due]:
         self._held += answers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +13,14 @@ from tradebot.domain.events import ProfileApplied, RunStarted
 from tradebot.ports import Component
 from tradebot.runtime.assembly import Assembly
 from tradebot.runtime.closing import Closing
-from tradebot.runtime.component import ClosePart, NullPart
+from tradebot.runtime.component import ClosePart, NullPart, TaskPart
 from tradebot.runtime.coordinator import Ending
 from tradebot.runtime.last_resort import LastResort
 from tradebot.runtime.leftovers import Held
 from tradebot.runtime.status import StatusChore, money_of, warming
 from tradebot.runtime.wiring import Run
 
+from tradebot.runtime.supervisor import supervisor_of
 
 class Bot:
     """One run: starts its parts, trades until it is told to end, ends in order."""
@@ -36,6 +38,8 @@ class Bot:
         self._view: Component = NullPart("status") if make is None else make(lambda: self._status.latest, self._log)
         self.threads_started = 0
         self.cancelled_before = 0
+        self._supervisor = supervisor_of(os.environ, self._log)
+        self._guard = self._make_guard()
 
     async def main(self) -> Ending:
         """Run until something ends it; return how it ended. Never raises."""
@@ -57,11 +61,13 @@ class Bot:
                 return await coordinator.end(self.closing, run.loaded.profile.shutdown)
         finally:
             run.signals.on_hangup(None)
+            self._supervisor.stopping()
             coordinator.detach()
 
     # -- the start ------------------------------------------------------------------------------
 
     def _register(self) -> None:
+            self._supervisor.close()
         """Register parts (stopped in reverse order) and clean-up callbacks (run in reverse order)."""
         run, parts = self._run, self._parts
         opened, account = run.opened, run.opened.account
@@ -80,6 +86,7 @@ class Bot:
             run.telling.metrics_part,
             parts.watchdog,
             parts.feed,
+            self._guard,
             parts.engine,
             self.live.reloads,
             parts.watcher,
@@ -121,7 +128,7 @@ class Bot:
         journal.on_recovery(lambda seq: _soon(loop, self._journal_recovered, seq))
         run.telling.tired.to = lambda name, count, last: _soon(loop, self._tired, (name, count, last))
         run.checkpoints.attach(shell)
-        for chore in (parts.health, parts.guard, self.live):
+        for chore in (parts.health, parts.guard, self.live, self._supervisor):
             shell.add_chore(chore)
         if run.options.view is not None:
             shell.add_chore(self._status)
@@ -139,7 +146,7 @@ class Bot:
         text = f"Bot started: {run.loaded.name}, run {run.name}, {len(run.engine.symbols)} symbols, {market}"
         self._log.emit("events", "INFO", "BOT_STARTED", text, run=run.name, synthetic=run.feed.synthetic)
         self._tell_cold(now_ms)
-        for part in (self.live.reloads, parts.watcher, parts.door):
+        for part in (self.live.reloads, parts.watcher, parts.door, self._guard):
             await part.start()
         run.signals.on_hangup(lambda: _soon(loop, self.live.reloads.hint, "SIGHUP"))
         self.live.begin()
@@ -147,10 +154,25 @@ class Bot:
         if seconds is not None:
             loop.call_later(seconds, run.coordinator.request, f"--for {seconds:g} s are over")
 
+        self._supervisor.ready()
     def _tell_cold(self, now_ms: int) -> None:
         engine = self._run.engine
         if cold := warming(engine.symbols.values(), now_ms):
             text = f"{cold.symbols} of {len(engine.symbols)} symbols are not bought for {cold.left_ms / 1000:g} s yet"
+    def _make_guard(self) -> Component:
+        """Return who keeps the exchange's dead man's switch from falling, once the orders are reconciled."""
+        run, shell, state = self._run, self._shell, self._run.engine.state
+        venue, seconds = run.venue, run.loaded.profile.exchange.dead_man_s
+        if not seconds or not isinstance(venue, RemoteAccount):
+            return NullPart("dead_man")
+        keep = venue.keep_guard
+
+        async def guard() -> None:
+            await shell.until(lambda: state.trading)
+            await keep(shell.lives)
+
+        return TaskPart("dead_man", guard, self._failed)
+
             text += ": their price windows have to be warm first"
             self._log.emit("events", "INFO", "WINDOWS_COLD", text, symbols=cold.symbols, left_ms=cold.left_ms)
 

@@ -11,11 +11,13 @@ from tradebot.config.profile import Profile
 from tradebot.domain.commands import CancelOrder
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.events import ShutdownRequested
+from tradebot.domain.inventory import Inventory
 from tradebot.ports import Component
 from tradebot.runtime import last_resort
 from tradebot.runtime.checkpoints import whole_picture
 from tradebot.runtime.cleanup import Callback, SwitchedOff
 from tradebot.runtime.component import TaskPart, in_thread
+from tradebot.runtime.inventory import Stocktaking, wanted
 from tradebot.runtime.leftovers import Held, left_since
 from tradebot.runtime.live_profile import LiveProfile
 from tradebot.runtime.swaps_metrics import NotExporting
@@ -35,6 +37,7 @@ class Closing:
         self._before = before
         self._log = run.telling.log
         self._shell = run.shell
+        self._stock = Stocktaking(run)
         self.seq = 0
 
     @property
@@ -61,10 +64,11 @@ class Closing:
         """Take no edit any more and close the entries. A suspect machine is not asked: cancels go out directly."""
         self._live.reloads.close("the run is ending")
         policy = self._profile.shutdown.open_orders
-        if self._shell.fatal is None:
-            self._shell.inject(ShutdownRequested(policy, reason, self._run.clock.now_ms()))
-        elif policy == "cancel":
+        sound = self._shell.fatal is None
+        self._shell.close_entries(ShutdownRequested(policy, reason, self._run.clock.now_ms()))
+        if not sound and wanted(self._profile.shutdown) == "cancel":
             self._cancel_directly()
+        await self._run.venue.close_entries()
 
     def _cancel_directly(self) -> None:
         now_ms = self._run.clock.now_ms()
@@ -80,6 +84,21 @@ class Closing:
         """Return when no own order is open, or the policy leaves them, or nothing can settle them any more."""
         if self._profile.shutdown.open_orders != "leave":
             await self._shell.until(lambda: not self._run.engine.open_orders())
+
+    async def inventory(self, limit_s: float) -> Inventory:
+        """Return what is left at the venue, by its own word, within `limit_s`; then it is as the policy says, or told.
+
+        Where orders are left on purpose, the exchange's dead man's switch is ended: it would cancel them.
+        """
+        limits = self._profile.shutdown
+        found = await self._stock.take(limits, limit_s)
+        if found.wanted == "leave":
+            await self._run.venue.disarm()
+        return found
+
+    def known_inventory(self, cause: str) -> Inventory:
+        """Return what is left as far as it is known here: the venue could not be asked, by `cause`."""
+        return self._stock.known(self._profile.shutdown, cause)
 
     def open_orders(self) -> Sequence[str]:
         """Return the client ids of own orders that are not known to be over."""

@@ -1,8 +1,8 @@
 """Who ends the run, and in which order? The one owner of signals, stages and clean-up; asked by the bot.
 
-A run ends in four stages: the gate closes, the open orders are settled, everything is written, everything is
-closed. Each stage has its deadline, names what did not end in time, and goes on. A second signal jumps to the
-final write.
+A run ends in stages: the gate closes, the open orders are settled, the venue itself is asked what is left there,
+everything is written, everything is closed. Each stage has its deadline, names what did not end in time, and goes on.
+A second signal jumps to the final write; what is left is looked at all the same, for a moment.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Struct, field
 
@@ -19,9 +19,17 @@ from tradebot.config.sections.shutdown import Shutdown
 from tradebot.domain.errors import CannotStart, ExitCode
 from tradebot.domain.facts import Level
 from tradebot.ports import Component, Log
+from tradebot.domain.inventory import Inventory
 from tradebot.runtime.cleanup import Callback, Done, run_callback, tell
 from tradebot.runtime.signals import Signals
+from tradebot.runtime.inventory import tell as tell_inventory
 
+
+FORCED_S: Final = 1.0
+"""How long the venue is asked what is left there after a second signal."""
+
+GRACE_S: Final = 0.5
+"""How long who keeps to a limit himself is given beyond it."""
 
 class Trading(Protocol):
     """What the coordinator ends: the part that trades."""
@@ -39,6 +47,14 @@ class Trading(Protocol):
         ...
 
 
+    async def inventory(self, limit_s: float) -> Inventory:
+        """Return what is left at the venue, by its own word, within `limit_s`."""
+        ...
+
+    def known_inventory(self, cause: str) -> Inventory:
+        """Return what is left as far as it is known here, where the venue could not be asked, by `cause`."""
+        ...
+
 class Ending(Struct):
     """How a run ended."""
 
@@ -51,6 +67,7 @@ class Ending(Struct):
     orders_at_start: int = 0
     orders_left: tuple[str, ...] = ()
     stragglers: list[str] = field(default_factory=list)
+    inventory: Inventory | None = None
     callbacks: list[Done] = field(default_factory=list)
     took_s: float = 0.0
 
@@ -161,17 +178,19 @@ class Coordinator:
     # -- the end --------------------------------------------------------------------------------
 
     async def end(self, trading: Trading, limits: Shutdown) -> Ending:
-        """Run the four stages; return how it ended. Never raises."""
+        """Run the stages; return how it ended. Never raises."""
         begun = time.monotonic()
         ending = self.ending
         ending.orders_at_start = len(trading.open_orders())
         gate = trading.close_gate(ending.reason)
-        await self._stage("entries", limits.entries_deadline_s, gate, lambda: ["entries"])
+        await self._stage("entries", limits.entries_deadline_s, gate, lambda: ["buys on their way"], always=True)
         await self._stage("orders", limits.orders_deadline_s, trading.settle_orders(), trading.open_orders)
-        ending.orders_left = tuple(trading.open_orders())
+        ending.inventory = await self._inventory(trading, limits.verify_deadline_s)
+        ending.orders_left = ending.inventory.left
+        tell_inventory(self._log, ending.inventory)
         write_end = time.monotonic() + limits.write_deadline_s
         await self._callbacks_of("write", write_end, limits.callback_timeout_s)
-        ending.code = self._code(limits)
+        ending.code = self._code()
         close_end = time.monotonic() + limits.close_deadline_s
         await self._stop_parts(close_end - limits.close_deadline_s / 2)
         ending.took_s = time.monotonic() - begun
@@ -179,7 +198,7 @@ class Coordinator:
         ending.took_s = time.monotonic() - begun
         return ending
 
-    def _code(self, limits: Shutdown) -> ExitCode:
+    def _code(self) -> ExitCode:
         ending = self.ending
         if ending.error:
             return ExitCode.CRASHED
@@ -187,17 +206,42 @@ class Coordinator:
             return ending.start_refused
         if ending.fatal_reload:
             return ExitCode.FATAL_RELOAD
-        if ending.forced:
-            return ExitCode.FORCED
-        if ending.orders_left and limits.open_orders != "leave":
+        if ending.inventory is not None and ending.inventory.breach:
             return ExitCode.ORDERS_LEFT
-        return ExitCode.CLEAN
+        return ExitCode.FORCED if ending.forced else ExitCode.CLEAN
+
+    async def _inventory(self, trading: Trading, limit_s: float) -> Inventory:
+        """Return what is left at the venue; after a second signal only a moment is spent on asking."""
+        asking = asyncio.create_task(trading.inventory(limit_s), name="tradebot-inventory")
+        forced = asyncio.create_task(self._force.wait(), name="tradebot-forced")
+        begun = time.monotonic()
+        await asyncio.wait({asking, forced}, timeout=limit_s + GRACE_S, return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done() and forced.done():
+            left_s = limit_s + GRACE_S - (time.monotonic() - begun)
+            await asyncio.wait({asking}, timeout=max(0.0, min(FORCED_S, left_s)))
+        forced.cancel()
+        cause = "the exit was forced" if self._force.is_set() else f"no end within {limit_s:g} s"
+        if not asking.done():
+            asking.cancel()  # not awaited: one that ignores it must not hold up the rest
+            self.ending.stragglers.append("verify: inventory")
+        elif (error := asking.exception()) is None:
+            return asking.result()
+        else:
+            cause = f"{type(error).__name__}: {error}"
+            self._log.emit("system", "ERROR", "SHUTDOWN_STAGE", f"stage verify: {cause}", traceback=trace(error))
+        return trading.known_inventory(cause)
 
     async def _stage(
-        self, name: str, limit_s: float, work: Coroutine[Any, Any, None], left: Callable[[], Sequence[str]]
+        self,
+        name: str,
+        limit_s: float,
+        work: Coroutine[Any, Any, None],
+        left: Callable[[], Sequence[str]],
+        *,
+        always: bool = False,
     ) -> None:
-        """Run one stage before the final write; a second signal ends it at once."""
-        if self._force.is_set():
+        """Run one stage before the final write; a second signal ends it at once, though one for `always` is begun."""
+        if self._force.is_set() and not always:
             work.close()
             self._straggle(name, left(), "skipped")
             return

@@ -15,6 +15,7 @@ from tradebot.domain.errors import TradebotError
 from tradebot.domain.events import Event
 from tradebot.domain.facts import Fact
 from tradebot.ports import Due, Journal, Recorder
+from tradebot.runtime.entries_closed import ExitOutbox
 from tradebot.runtime.outbox import Outbox
 
 NOTHING: Sequence[Due] = ()
@@ -44,7 +45,7 @@ class Dispatch:
 
     def __init__(self, machine: Machine, journal: Journal, recorder: Recorder, outbox: Outbox) -> None:
         self.machine = machine
-        self.outbox = outbox
+        self.outbox: Outbox = outbox
         self._process = machine.process
         self._journal = journal
         self._recorder = recorder
@@ -81,6 +82,14 @@ class Dispatch:
             return NOTHING
         self.outbox.flush(now_ms)
         return self._settle(now_ms)
+
+    def close_entries(self, now_ms: int, *, sound: bool = True) -> Sequence[Due]:
+        """Swap the outbox for one that has no way to buy; buys that have not left are taken back.
+
+        A machine that is not `sound` is not told.
+        """
+        self.outbox = ExitOutbox(self.outbox, now_ms)
+        return self._settle(now_ms) if sound else NOTHING
 
     def withdraw(self, reason: str, now_ms: int) -> Sequence[Due]:
         """Take back every order that has not left, and let the machine know."""

@@ -20,10 +20,7 @@ class LastResort:
 
     def __init__(self, run: Run, dump: Callable[[str], None]) -> None:
         limits = run.loaded.profile.shutdown
-        stages = (
-            limits.entries_deadline_s + limits.orders_deadline_s + limits.write_deadline_s + limits.close_deadline_s
-        )
-        self._after_s = (stages + limits.supervisor_deadline_s) / 2
+        self._after_s = (limits.stages_s + limits.supervisor_deadline_s) / 2
         self._run = run
         self._dump = dump
         self._done = threading.Event()

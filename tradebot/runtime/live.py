@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import ParamSpec, Protocol
 
 from tradebot.config.sections.engine import Engine as Limits
+from tradebot.domain.commands import Command
 from tradebot.domain.errors import StorageFailed, TradebotError
 from tradebot.domain.events import BookSeen, DeadlineReached, Event, QuoteSeen, TradeSeen
 from tradebot.ports import Clock, Due, Log
@@ -136,6 +137,24 @@ class LiveShell:
             self.fail(error)
         self.wake()
 
+    def close_entries(self, event: Event) -> None:
+        """Process `event`, which closes the entries, and let no buy leave from here on. From the loop's thread.
+
+        A machine that is not to be trusted is asked nothing: what it does has no way to the venue any more.
+        """
+        if self.fatal is None:
+            self.inject(event)
+        try:
+            self._schedule(self._dispatch.close_entries(self._clock.now_ms(), sound=self.fatal is None))
+        except (StateSuspect, StorageFailed) as error:
+            self.fail(error)
+
+    def send(self, command: Command) -> None:
+        """Hand a command to the venue past the machine, which does not know of its cause. From the loop's thread."""
+        what = f"venue: {type(command).__name__}"
+        self._ask_venue(what, self._venue.submit, command, self._clock.now_ms())
+        self.wake()
+
     def wake(self) -> None:
         """End the idle wait. From the loop's thread."""
         waiter = self._waiter
@@ -194,6 +213,14 @@ class LiveShell:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watchers.append((true, future))
         await future
+
+    async def lives(self) -> bool:
+        """Return True after the next cycle, False where there will be none."""
+        before = self.cycles
+        if not self._backing_off:
+            self.wake()
+        await self.until(lambda: self.cycles > before)
+        return self.cycles > before and self.fatal is None
 
     # -- the loop -------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from tradebot.domain.commands import (
     CancelOrder,
@@ -29,7 +29,7 @@ IoFault = Callable[[str, Exception], None]
 """Told (what was being done, the error) when the world failed."""
 
 
-class _Waiting:
+class Waiting:
     """One order that has not left: its place, the seq that must be durable first, and queries behind it."""
 
     __slots__ = ("behind", "needs_seq", "place")
@@ -38,6 +38,15 @@ class _Waiting:
         self.place = place
         self.needs_seq = needs_seq
         self.behind: deque[QueryOrder] = deque()
+
+
+class Given(NamedTuple):
+    """What an outbox hands over to the one that follows it."""
+
+    venue: Venue
+    journal: Journal
+    on_fault: IoFault | None
+    waiting: dict[str, Waiting]
 
 
 class Outbox:
@@ -53,7 +62,7 @@ class Outbox:
         self._venue = venue
         self._journal = journal
         self._on_fault = on_fault
-        self._waiting: dict[str, _Waiting] = {}
+        self._waiting: dict[str, Waiting] = {}
         self.news: list[Event] = []
         """Events of our own (sent, not sent, unknown), to be processed before anything else."""
         self.answers: list[Due] = []
@@ -75,7 +84,7 @@ class Outbox:
         """Take `commands`, decided by facts up to `seq`; hand on at once what may leave."""
         for command in commands:
             if isinstance(command, PlaceOrder):
-                self._waiting[command.client_id] = _Waiting(command, seq)
+                self._waiting[command.client_id] = Waiting(command, seq)
                 self.flush(now_ms)
             elif isinstance(command, CancelOrder):
                 self._cancel(command, now_ms)

@@ -5,9 +5,9 @@ What speaks to an exchange is loaded only by a profile that names one.
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -15,6 +15,7 @@ from tradebot.config.profile import Profile
 from tradebot.domain.account import AccountImage
 from tradebot.domain.errors import CannotStart, ExitCode
 from tradebot.domain.events import Event
+from tradebot.domain.inventory import NotConnected, OpenOrder
 from tradebot.domain.market import Instrument
 from tradebot.feeds.synthetic import synthetic_symbols
 from tradebot.feeds.synthetic_live import SyntheticLive
@@ -25,6 +26,7 @@ from tradebot.venues.paper import PaperVenue
 
 if TYPE_CHECKING:
     from tradebot.feeds.ccxt_clock import FeedClock
+    from tradebot.exchange.budget import Budget
     from tradebot.venues.ccxt_spot import CcxtSpot
 
 
@@ -83,6 +85,27 @@ class RemoteAccount:
 
     def save(self) -> None:
         """Store nothing: the account is at the exchange."""
+
+    async def close_entries(self) -> None:
+        """Let no buy leave any more; return when none is on its way to the exchange."""
+        if (end := self._spot.end) is not None:
+            await end.close_entries()
+
+    async def open_orders(self) -> tuple[OpenOrder, ...]:
+        """Return the own open orders of any run, as the exchange lists them. Raises NotTold."""
+        if (end := self._spot.end) is None:
+            raise NotConnected("there is no connection to the exchange")
+        return await end.open_orders()
+
+    async def keep_guard(self, lives: Callable[[], Awaitable[bool]]) -> None:
+        """Keep the dead man's switch from falling, until cancelled; return where there is none."""
+        if (end := self._spot.end) is not None:
+            await end.keep_guard(lives)
+
+    async def disarm(self) -> None:
+        """End the dead man's switch, where there is one: orders stay."""
+        if (end := self._spot.end) is not None:
+            await end.disarm()
 
     def image(self) -> AccountImage | None:
         """Return no copy: the exchange is asked."""

@@ -10,8 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from tradebot.domain.errors import StorageFailed
+from tradebot.domain.inventory import Inventory
 from tradebot.runtime.bot import Bot
 from tradebot.runtime.coordinator import Ending
+from tradebot.runtime.inventory import as_record, lines
 from tradebot.runtime.leftovers import Held, Leftovers, left_since
 from tradebot.runtime.wiring import Run
 
@@ -71,6 +73,7 @@ def _shutdown(ending: Ending, left: Leftovers, seq: int) -> dict[str, Any]:
         "error": ending.error,
         "forced": ending.forced,
         "orders_left": ending.orders_left,
+        "inventory": None if ending.inventory is None else _inventory(ending.inventory),
         "stragglers": ending.stragglers,
         "callbacks": {done.name: done.outcome for done in ending.callbacks},
         "took_s": round(ending.took_s, 3),
@@ -80,14 +83,23 @@ def _shutdown(ending: Ending, left: Leftovers, seq: int) -> dict[str, Any]:
     }
 
 
+def _inventory(found: Inventory) -> dict[str, Any]:
+    return {
+        "wanted": found.wanted,
+        "verified": found.verified,
+        "cause": found.cause,
+        "breach": found.breach,
+        **as_record(found),
+    }
+
+
 def last_lines(finished: Finished, policy: str, place: str = "the paper venue") -> list[str]:
     """Return the lines a person reads at the end of a run."""
     ending = finished.ending
     outcome = {done.name: done for done in ending.callbacks}
     done = ["entries closed"] if "entries: entries" not in ending.stragglers else ["entries NOT closed"]
     if finished.cancelled:
-        verified = "verified" if not ending.orders_left else f"{len(ending.orders_left)} NOT verified"
-        done.append(f"{finished.cancelled} {_plural('order', finished.cancelled)} cancelled, {verified}")
+        done.append(f"{finished.cancelled} {_plural('order', finished.cancelled)} cancelled")
     persisted = outcome.get("state_persist")
     if persisted is not None:
         done.append(persisted.text if persisted.outcome == "done" else f"state NOT written: {persisted.text}")
@@ -96,12 +108,16 @@ def last_lines(finished: Finished, policy: str, place: str = "the paper venue") 
         done.append("logs drained" if logs.outcome == "done" else f"logs NOT drained: {logs.text}")
     asked = ending.reason if ending.reason.startswith("--for") else f"shutdown ({ending.reason})"
     why = {"SIGINT": "^C shutdown", "SIGTERM": "SIGTERM shutdown"}.get(ending.reason, asked)
-    held, orders = finished.positions, len(ending.orders_left)
-    says = "as" if not orders or policy == "leave" else "against what"
+    left = ending.inventory
+    if left is None:
+        return [f"{why}: {' · '.join(done)}", f"{ending.took_s:.1f} s · exit {int(ending.code)}"]
+    says = f'against what `shutdown.open_orders = "{policy}"` says: {left.breach}'
+    if not left.breach:
+        says = f'as `shutdown.open_orders = "{policy}"` says{", verified" if left.verified else ", NOT verified"}'
     return [
         f"{why}: {' · '.join(done)}",
-        f"left at {place}: {held} {_plural('position', held)}, {orders} {_plural('order', orders)}",
-        f'orders {says} `shutdown.open_orders = "{policy}"` says · {ending.took_s:.1f} s · exit {int(ending.code)}',
+        *lines(left, place),
+        f"orders {says} · {ending.took_s:.1f} s · exit {int(ending.code)}",
     ]
 
 

@@ -25,6 +25,7 @@ from tradebot.exchange.clock_offset import ClockOffset
 from tradebot.exchange.construction import Ccxt, connect, disconnect
 from tradebot.exchange.credentials import Credentials
 from tradebot.exchange.dialects import dialect_of
+from tradebot.exchange.dead_man import required
 from tradebot.exchange.hooks import Taps
 from tradebot.exchange.instruments import instruments_of
 from tradebot.exchange.outcomes import Refused
@@ -33,6 +34,8 @@ from tradebot.exchange.permissions import check_key
 from tradebot.exchange.requests import Requests
 from tradebot.ports import Clock, Due, Log
 from tradebot.venues.ccxt_lanes import Lanes
+from tradebot.venues.ccxt_deadman import switch_of
+from tradebot.venues.ccxt_ending import AtTheEnd
 from tradebot.venues.ccxt_lookups import Lookups
 from tradebot.venues.ccxt_orders import OwnOrders
 from tradebot.venues.ccxt_reconcile import Reconciler
@@ -102,6 +105,8 @@ class CcxtSpot:
         self._tasks: list[asyncio.Task[None]] = []
         self._lanes: Lanes | None = None
         self._symbols: Mapping[str, str] = {}
+        self.end: AtTheEnd | None = None
+        """What the account is asked for when a run ends, while it is connected."""
         self._instruments: Sequence[Instrument] = ()
         self._due = asyncio.Event()
         self._hints: dict[str, None] = {}
@@ -150,7 +155,7 @@ class CcxtSpot:
 
     async def stop(self) -> None:
         """End every task and socket; an order whose request is under way is told as unknown."""
-        lanes, self._lanes = self._lanes, None
+        lanes, self._lanes, self.end = self._lanes, None, None
         if lanes is not None:
             await lanes.stop()
         tasks, self._tasks = self._tasks, []
@@ -175,6 +180,7 @@ class CcxtSpot:
         can = capabilities_of(trading)
         self._say_lacks(can)
         requests = Requests(trading, self._credentials, can), Requests(polling, self._credentials, can)
+        guard = required(trading, settings)
         with asking("safety"):
             markets = await self._load(polling, trading)
             if can.clock:
@@ -188,7 +194,9 @@ class CcxtSpot:
             *requests, self.orders, lookups, self.offset, self._clock, self._deliver, self._instruments,
             self.watch.halted, settings.lookups_at_once,
         )  # fmt: skip
-        self._lanes = lanes = Lanes(partial(self._handle, answering), self._on_free)
+        switch = switch_of(guard, settings, requests[1], self.watch.health.unguarded, self._log)
+        self.end = end = AtTheEnd((trading_taps, polling_taps), requests[1], self.orders.owns, self._watched, switch)
+        self._lanes = lanes = Lanes(end.knowing(partial(self._handle, answering)), self._on_free)
         reconciler = Reconciler(
             self.orders, lookups, requests[1], self.offset, self._clock, self._deliver, lanes.busy, self.watch.halted
         )

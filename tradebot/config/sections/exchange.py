@@ -25,6 +25,19 @@ class Exchange(Table):
     shared_account: bool = setting(False, reload="restart", looser="true")
     """Trade beside other bots of this machine that say so, too; off, a bot has the account for itself."""
 
+    dead_man_s: int = setting(0, reload="restart", ge=0, le=3_600)
+    """The exchange cancels all orders of the account when it hears nothing of a living bot for so long; 0 is off.
+
+    It is renewed every third of it. Only where the exchange has such a switch (Kraken, OKX); elsewhere the start is
+    refused, and a supervisor has to do (docs/operations.md).
+    """
+
+    dead_man_takes_all: bool = setting(False, reload="restart", looser="true")
+    """Let the dead man's switch cancel orders that others placed on the account or that `shutdown` leaves."""
+
+    start_patience_s: Seconds = setting(900.0, reload="restart", ge=0, le=86_400)
+    """How long a start waits for an exchange that bans this address or is away, before it ends with exit code 7."""
+
     recv_window_ms: int = setting(5_000, reload="restart", ge=100, le=60_000)
     """Age from which the exchange refuses a request: it bounds how late a lost order can still become one."""
 
