@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.conformance.listing import pytest_terminal_summary
+from tradebot.config.secrets import KEPT
 
 __all__ = ["pytest_terminal_summary"]
 
@@ -37,6 +38,13 @@ def _own_runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         del os.environ["XDG_RUNTIME_DIR"]
     else:
         os.environ["XDG_RUNTIME_DIR"] = before
+
+
+@pytest.fixture(autouse=True)
+def _keys_of_others_forgotten() -> Iterator[None]:
+    """Let no test mask the keys of an earlier one."""
+    yield
+    KEPT.forget()
 
 
 @pytest.fixture(scope="session")

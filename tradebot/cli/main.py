@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from tradebot import __version__
+from tradebot.cli.hiding import Parser, hide_keys, hide_typed
 from tradebot.cli.words import show
 from tradebot.config.faults import ProfileInvalid
 from tradebot.domain.errors import CannotStart, ExitCode, TradebotError
@@ -61,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was typed and return the exit code (`tradebot.domain.errors.ExitCode`)."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     _open_streams()
+    if arguments is None:
+        hide_keys(os.environ)
+    hide_typed(typed)
     try:
         return _run(typed)
     except ProfileInvalid as invalid:
@@ -114,7 +118,7 @@ def _run(typed: list[str]) -> int:
 
 
 def _command_parser(command: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"tradebot {command}", description=COMMANDS[command][1], allow_abbrev=False)
+    parser = Parser(prog=f"tradebot {command}", description=COMMANDS[command][1], allow_abbrev=False)
     parser.set_defaults(command=command)  # one module may answer to several
     return parser
 
@@ -122,7 +126,7 @@ def _command_parser(command: str) -> argparse.ArgumentParser:
 def _bot_parser() -> argparse.ArgumentParser:
     width = max(map(len, COMMANDS))
     commands = "\n".join(f"  {name:<{width}}  {sentence}" for name, (_, sentence) in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="tradebot",
         description="Run the bot on a profile, until it is told to stop.",
         epilog=f"commands:\n{commands}\n\n`tradebot COMMAND --help` tells more.",

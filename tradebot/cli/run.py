@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tradebot.cli.faulty_start import way_back
 from tradebot.cli.streams import forget_terminal, say
 from tradebot.config.faults import ProfileInvalid
+from tradebot.config.secrets import mask
 from tradebot.domain.errors import DataInvalid, StorageFailed
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
 
@@ -82,7 +83,7 @@ def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None =
     forget_terminal()
     _report(wired)
     for line in last_lines(finished, wired.loaded.profile.shutdown.open_orders, _place(wired)):
-        print(line)
+        print(mask(line))
     return finished.ending.code
 
 

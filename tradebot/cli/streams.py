@@ -7,6 +7,8 @@ import os
 import sys
 import termios
 
+from tradebot.config.secrets import mask
+
 
 def forget_terminal() -> None:
     """Let standard streams that lead to a closed terminal lead nowhere from here on; others stay as they are.
@@ -23,7 +25,7 @@ def forget_terminal() -> None:
 def say(line: str) -> None:
     """Print a line to the error stream; where nobody can read it, it is dropped."""
     try:
-        print(f"tradebot: {line}", file=sys.stderr, flush=True)
+        print(f"tradebot: {mask(line)}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
         forget_terminal()
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TextIO
 
+from tradebot.config.secrets import mask
+
 NARROWEST = 40
 """Columns below which nothing is wrapped: it would be one word a line."""
 
@@ -55,11 +57,11 @@ def price(value: float | Decimal) -> str:
 
 
 def show(*lines: str, file: TextIO | None = None, hang: int = 2) -> None:
-    """Print each line; on a terminal that is too narrow, in several, indented `hang` further than it begins."""
+    """Print each line without keys; on a narrow terminal in several, indented `hang` further than it begins."""
     stream = sys.stdout if file is None else file
     width = _columns(stream)
     for line in lines:
-        for part in fitted(line, width, hang):
+        for part in fitted(mask(line), width, hang):
             print(part, file=stream)
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 from aiohttp import web
 
+from tradebot.config.secrets import mask
 from tradebot.config.sections.control import Control
 from tradebot.control.connection import TAKE_S, Connection, problem
 from tradebot.control.messages import (
@@ -169,7 +170,7 @@ class Desk:
         self._log.emit("system", "ERROR", "CONTROL_REQUEST_FAILED", f"{route.path}: {type(error).__name__}: {error}")
         # Texts of our own errors are written for the operator; a foreign one's may hold anything.
         text = str(error) if isinstance(error, TradebotError) else f"failed with {type(error).__name__}; see the log"
-        return Declined(500, text, route.path)
+        return Declined(500, mask(text), route.path)
 
     def _ended_late(self, route: Route, work: asyncio.Future[Any]) -> None:
         """Tell what became of work that nobody waits for any more."""

@@ -9,9 +9,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from tradebot.config.secrets import mask
 from tradebot.exchange.dialects import Dialect
 
 _LONGEST_TEXT: Final = 200
+_LONGEST_CODE: Final = 60
 _DEEPEST: Final = 8
 
 
@@ -65,10 +67,13 @@ def followed(trail: Trail | None = None) -> Iterator[Trail]:
 
 
 def evidence_in(status: int, answer: Any, dialect: Dialect) -> Evidence:
-    """Return what an answer proves; `answer` is its decoded body, None where it is not JSON."""
+    """Return what an answer proves; `answer` is its decoded body, None where it is not JSON.
+
+    An exchange may answer with what it was asked, so keys are masked, before the texts are cut to their bounds.
+    """
     code = next((text for place in dialect.code_places if (text := _text(answer, place))), "")
     message = next((text for place in dialect.text_places if (text := _text(answer, place))), "")
-    return Evidence(status, code, message[:_LONGEST_TEXT], answer is not None)
+    return Evidence(status, mask(code)[:_LONGEST_CODE], mask(message)[:_LONGEST_TEXT], answer is not None)
 
 
 def attach(error: BaseException, evidence: Evidence) -> None:

@@ -115,7 +115,7 @@ def failure_of(
     """
     if isinstance(error, HeldBack) or not trail.left:
         held_back = isinstance(error, HeldBack)
-        return NeverSent(str(error) if held_back else hide(_words(error)), held_back)
+        return NeverSent(str(error) if held_back else _words(error, hide), held_back)
     if any(isinstance(each, ClientConnectorError) for each in chain(error)):
         return NeverSent("no connection to the exchange")
     evidence = evidence_of(error) or trail.evidence  # ccxt also refuses what it reads in a whole answer
@@ -170,8 +170,9 @@ def _of_others(classes: Sequence[type], evidence: Evidence, message: str) -> Fai
     return Unknown(f"HTTP {evidence.http_status}, code {evidence.venue_code}")
 
 
-def _words(error: BaseException) -> str:
-    text = str(error).splitlines()[0][:200] if str(error) else ""
+def _words(error: BaseException, hide: Callable[[str], str]) -> str:
+    """Say what an error says, at most one line of it; masked before it is cut, which would leave half a key."""
+    text = hide(str(error)).splitlines()[0][:200] if str(error) else ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

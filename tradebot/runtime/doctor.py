@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from msgspec import Struct, field
 
+from tradebot.config.secrets import mask
 from tradebot.domain.errors import TradebotError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Case(Struct):
 
     def hide(self, text: str) -> str:
         """Return `text` without a key in it."""
-        return text if self.credentials is None else self.credentials.hide(text)
+        return mask(text) if self.credentials is None else self.credentials.hide(mask(text))
 
 
 class Check(Struct, frozen=True):
@@ -182,5 +183,5 @@ async def _said(check: Check, case: Case) -> Iterable[Said]:
     except TradebotError as error:
         return [Said("fail", str(error))]
     except Exception as error:  # noqa: BLE001 - the supervision border of a check: told under its name
-        words = str(error).partition("\n")[0][:200]
+        words = mask(str(error)).partition("\n")[0][:200]
         return [Said("fail", f"broke: {type(error).__name__}: {words}")]

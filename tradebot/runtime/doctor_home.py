@@ -10,12 +10,13 @@ import platform
 import resource
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from tradebot.domain.errors import StorageFailed
-from tradebot.exchange.credentials import KEY, PASSWORD, SECRET
+from tradebot.exchange.credentials import NAMES, file_fault
 from tradebot.runtime.doctor import Case, Said
 from tradebot.runtime.doctor_disk import LAYERED, REMOTE, VOLATILE, file_system, measure_commits, nearest
 from tradebot.storage.files import disk_bytes, reason
@@ -29,7 +30,6 @@ _LEAST_FREE_MB: Final = 100
 _OWN_FILES: Final = 64
 """Files a run holds beside its sockets: logs, stores, libraries."""
 
-_OTHERS: Final = 0o007
 _NOT_MINE: Final = 0o077
 
 
@@ -180,23 +180,19 @@ def second_instance(case: Case) -> Iterable[Said]:
 
 
 def secret_files(case: Case) -> Iterable[Said]:
-    """Say who may read the files that hold keys."""
-    named = {name: place for name in (KEY, SECRET, PASSWORD) if (place := case.environ.get(f"{name}_FILE", ""))}
+    """Say whether keys can be read from their files, and nobody else may read them."""
+    named = {name: place for name in NAMES if (place := case.environ.get(f"{name}_FILE", ""))}
     if not named:
         yield Said("ok", "the keys are in no file")
     for name, place in named.items():
-        try:
-            mode = _mode(Path(place))
-        except OSError as error:
-            yield Said("fail", f"{name}_FILE: {place}: {reason(error)}")
-            continue
-        text, todo = f"{name}_FILE: {place} has mode {mode:04o}", f"chmod 600 {place}"
-        if mode & _OTHERS:
-            yield Said("fail", f"{text}: everybody on this machine may read it", todo, {"mode": f"{mode:04o}"})
-        elif mode & _NOT_MINE:
-            yield Said("warn", f"{text}: its group may read it", todo, {"mode": f"{mode:04o}"})
+        lead = f"{name}_FILE: {place}"
+        fault, figures = file_fault(place), {}
+        with suppress(OSError):
+            figures = {"mode": f"{_mode(Path(place)):04o}"}
+        if fault:
+            yield Said("fail", f"{lead}: {fault}", "mend it: a start is refused", figures)
         else:
-            yield Said("ok", text, figures={"mode": f"{mode:04o}"})
+            yield Said("ok", f"{lead} is its owner's alone", figures=figures)
 
 
 def _runs_this(case: Case) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from tradebot.config.profile import Profile
+from tradebot.config.secrets import mask
 from tradebot.domain.errors import CannotStart
 from tradebot.domain.events import Event, QuoteSeen
 from tradebot.domain.fact import Level, Stream
@@ -90,7 +91,7 @@ async def prices(case: Case) -> Iterable[Said]:
         running.cancel()
         await asyncio.wait({running, all_heard})
     if not running.cancelled() and (error := running.exception()) is not None:
-        return [Said("fail", f"the feed broke: {type(error).__name__}: {str(error).partition(chr(10))[0][:200]}")]
+        return [Said("fail", f"the feed broke: {type(error).__name__}: {mask(str(error)).partition(chr(10))[0][:200]}")]
     return [_freshness(case, heard, watched)]
 
 

@@ -8,6 +8,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from tradebot.config.secrets import mask
+
 Tired = Callable[[str, int, str], None]
 """Told (name of the component, failures in a row, the last error in words) by whichever thread counted the last one."""
 
@@ -53,7 +55,7 @@ class ComponentFailures:
 
     def failed(self, name: str, error: BaseException | str) -> None:
         """Count a failure of `name`; the one that reaches the limit is told."""
-        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        text = mask(error if isinstance(error, str) else f"{type(error).__name__}: {error}")
         with self._lock:
             known = self._failing.get(name, Failing())
             now = self._failing[name] = Failing(known.in_a_row + 1, known.in_all + 1, text)

@@ -10,9 +10,11 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tradebot.config.secrets import mask
+
 
 def stack_text(reason: str, at_ms: int, loop: asyncio.AbstractEventLoop | None) -> str:
-    """Return the stacks of all threads and of all tasks of `loop`, headed by `reason` and the time."""
+    """Return the stacks of all threads and of all tasks of `loop`, headed by `reason` and the time, without keys."""
     out = io.StringIO()
     when = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
     out.write(f"== stack dump · {when} · {reason}\n")
@@ -24,7 +26,7 @@ def stack_text(reason: str, at_ms: int, loop: asyncio.AbstractEventLoop | None) 
         out.write(f"\n-- task {task.get_name()}\n")
         task.print_stack(file=out)
     out.write("\n")
-    return out.getvalue()
+    return mask(out.getvalue())
 
 
 def write_stackdump(path: Path, reason: str, at_ms: int, loop: asyncio.AbstractEventLoop | None) -> None:

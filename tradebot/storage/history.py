@@ -10,6 +10,7 @@ from threading import RLock
 
 from msgspec import structs
 
+from tradebot.config.secrets import mask
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.generation import Generation, GenerationState, ProfileText, Switch, Verdict
 from tradebot.storage import history_rows as rows
@@ -159,7 +160,7 @@ class History:
                     at_ms=at_ms,
                     who=who,
                     files=generation.files,
-                    reason=reason,
+                    reason=mask(reason),
                     generation=number,
                 )
                 rows.insert_verdict(database, verdict)
@@ -352,11 +353,11 @@ class History:
             raise StorageFailed(f"{self.path}: generation {number} is {state or 'unknown'}, so it cannot become {to}")
         self._database.execute("UPDATE generations SET state = ? WHERE number = ?", (to, number))
         if reason:
-            self._database.execute("UPDATE generations SET reason = ? WHERE number = ?", (reason, number))
+            self._database.execute("UPDATE generations SET reason = ? WHERE number = ?", (mask(reason), number))
 
     def _enter(self, at_ms: int, what: EntryKind, number: int, who: str = "", reason: str = "") -> None:
         row = self._database.execute("SELECT digest FROM generations WHERE number = ?", (number,)).fetchone()
-        self._tell(Entry(at_ms, what, number, row[0], who, reason))
+        self._tell(Entry(at_ms, what, number, row[0], who, mask(reason)))
 
     def _tell(self, entry: Entry) -> None:
         rows.insert_entry(self._database, entry)
