@@ -18,9 +18,9 @@ from tradebot.runtime.coordinator import Ending
 from tradebot.runtime.last_resort import LastResort
 from tradebot.runtime.leftovers import Held
 from tradebot.runtime.status import StatusChore, money_of, warming
+from tradebot.runtime.supervisor import supervisor_of
 from tradebot.runtime.wiring import Run
 
-from tradebot.runtime.supervisor import supervisor_of
 
 class Bot:
     """One run: starts its parts, trades until it is told to end, ends in order."""
@@ -36,10 +36,10 @@ class Bot:
         self._status = StatusChore(run, self.live)
         make = run.options.view
         self._view: Component = NullPart("status") if make is None else make(lambda: self._status.latest, self._log)
-        self.threads_started = 0
-        self.cancelled_before = 0
         self._supervisor = supervisor_of(os.environ, self._log)
         self._guard = self._make_guard()
+        self.threads_started = 0
+        self.cancelled_before = 0
 
     async def main(self) -> Ending:
         """Run until something ends it; return how it ended. Never raises."""
@@ -57,17 +57,17 @@ class Bot:
                 coordinator.crash("start", error)
             self.threads_started = len(set(threading.enumerate()) - self._before.threads)
             self.cancelled_before = run.book.cancelled
+            self._supervisor.stopping()
             with LastResort(run, lambda why: self._parts.watchdog.dump(why, run.clock.now_ms())):
                 return await coordinator.end(self.closing, run.loaded.profile.shutdown)
         finally:
             run.signals.on_hangup(None)
-            self._supervisor.stopping()
             coordinator.detach()
+            self._supervisor.close()
 
     # -- the start ------------------------------------------------------------------------------
 
     def _register(self) -> None:
-            self._supervisor.close()
         """Register parts (stopped in reverse order) and clean-up callbacks (run in reverse order)."""
         run, parts = self._run, self._parts
         opened, account = run.opened, run.opened.account
@@ -82,11 +82,11 @@ class Bot:
             ClosePart("journal", self.closing.close_journal),
             ClosePart("checkpointer", lambda: opened.checkpointer.close(self._timeout_s())),
             run.venue_part,
+            self._guard,
             parts.sessions,
             run.telling.metrics_part,
             parts.watchdog,
             parts.feed,
-            self._guard,
             parts.engine,
             self.live.reloads,
             parts.watcher,
@@ -150,15 +150,11 @@ class Bot:
             await part.start()
         run.signals.on_hangup(lambda: _soon(loop, self.live.reloads.hint, "SIGHUP"))
         self.live.begin()
+        self._supervisor.ready()
         seconds = run.options.run_for_s
         if seconds is not None:
             loop.call_later(seconds, run.coordinator.request, f"--for {seconds:g} s are over")
 
-        self._supervisor.ready()
-    def _tell_cold(self, now_ms: int) -> None:
-        engine = self._run.engine
-        if cold := warming(engine.symbols.values(), now_ms):
-            text = f"{cold.symbols} of {len(engine.symbols)} symbols are not bought for {cold.left_ms / 1000:g} s yet"
     def _make_guard(self) -> Component:
         """Return who keeps the exchange's dead man's switch from falling, once the orders are reconciled."""
         run, shell, state = self._run, self._shell, self._run.engine.state
@@ -173,6 +169,10 @@ class Bot:
 
         return TaskPart("dead_man", guard, self._failed)
 
+    def _tell_cold(self, now_ms: int) -> None:
+        engine = self._run.engine
+        if cold := warming(engine.symbols.values(), now_ms):
+            text = f"{cold.symbols} of {len(engine.symbols)} symbols are not bought for {cold.left_ms / 1000:g} s yet"
             text += ": their price windows have to be warm first"
             self._log.emit("events", "INFO", "WINDOWS_COLD", text, symbols=cold.symbols, left_ms=cold.left_ms)
 

@@ -15,22 +15,21 @@ from typing import Any, Final, Protocol
 
 from msgspec import Struct, field
 
-from tradebot.config.secrets import mask
 from tradebot.config.sections.shutdown import Shutdown
 from tradebot.domain.errors import CannotStart, ExitCode
 from tradebot.domain.facts import Level
-from tradebot.ports import Component, Log
 from tradebot.domain.inventory import Inventory
+from tradebot.ports import Component, Log
 from tradebot.runtime.cleanup import Callback, Done, run_callback, tell
-from tradebot.runtime.signals import Signals
 from tradebot.runtime.inventory import tell as tell_inventory
-
+from tradebot.runtime.signals import Signals
 
 FORCED_S: Final = 1.0
 """How long the venue is asked what is left there after a second signal."""
 
 GRACE_S: Final = 0.5
 """How long who keeps to a limit himself is given beyond it."""
+
 
 class Trading(Protocol):
     """What the coordinator ends: the part that trades."""
@@ -47,7 +46,6 @@ class Trading(Protocol):
         """Return the client ids of own orders that are not known to be over."""
         ...
 
-
     async def inventory(self, limit_s: float) -> Inventory:
         """Return what is left at the venue, by its own word, within `limit_s`."""
         ...
@@ -55,6 +53,7 @@ class Trading(Protocol):
     def known_inventory(self, cause: str) -> Inventory:
         """Return what is left as far as it is known here, where the venue could not be asked, by `cause`."""
         ...
+
 
 class Ending(Struct):
     """How a run ended."""
@@ -67,8 +66,8 @@ class Ending(Struct):
     forced: bool = False
     orders_at_start: int = 0
     orders_left: tuple[str, ...] = ()
-    stragglers: list[str] = field(default_factory=list)
     inventory: Inventory | None = None
+    stragglers: list[str] = field(default_factory=list)
     callbacks: list[Done] = field(default_factory=list)
     took_s: float = 0.0
 
@@ -128,7 +127,7 @@ class Coordinator:
 
     def crash(self, what: str, error: BaseException) -> None:
         """End the run with exit code 1 because of `error`; the traceback goes to the log."""
-        text = mask(f"{what}: {type(error).__name__}: {error}")
+        text = f"{what}: {type(error).__name__}: {error}"
         self._log.emit("events", "ERROR", "CRASHED", text, traceback=trace(error))
         if not self.ending.error:
             self.ending.error = text
@@ -311,5 +310,5 @@ def _said(work: Coroutine[Any, Any, None]) -> Callable[[], Coroutine[Any, Any, s
 
 
 def trace(error: BaseException) -> str:
-    """Return the traceback of `error`, causes included, as text without keys."""
-    return mask("".join(traceback.format_exception(error)))
+    """Return the traceback of `error`, causes included, as text."""
+    return "".join(traceback.format_exception(error))

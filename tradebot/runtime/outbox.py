@@ -95,6 +95,11 @@ class Outbox:
             else:
                 self._submit(command, now_ms)
 
+    def hand_over(self) -> Given:
+        """Give away what waits here and where it was to go; nothing leaves from here any more."""
+        waiting, self._waiting = self._waiting, {}
+        return Given(self._venue, self._journal, self._on_fault, waiting)
+
     def flush(self, now_ms: int) -> None:
         """Send every waiting order whose plan is durable; drop those that are too late."""
         if not self._waiting:

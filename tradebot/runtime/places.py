@@ -5,9 +5,9 @@ What speaks to an exchange is loaded only by a profile that names one.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -25,8 +25,8 @@ from tradebot.telemetry.logs import NoLog
 from tradebot.venues.paper import PaperVenue
 
 if TYPE_CHECKING:
-    from tradebot.feeds.ccxt_clock import FeedClock
     from tradebot.exchange.budget import Budget
+    from tradebot.feeds.ccxt_clock import FeedClock
     from tradebot.venues.ccxt_spot import CcxtSpot
 
 
@@ -83,9 +83,6 @@ class RemoteAccount:
     def add_instruments(self, instruments: Iterable[Instrument]) -> None:
         """Take orders in these symbols: the exchange knows its own."""
 
-    def save(self) -> None:
-        """Store nothing: the account is at the exchange."""
-
     async def close_entries(self) -> None:
         """Let no buy leave any more; return when none is on its way to the exchange."""
         if (end := self._spot.end) is not None:
@@ -106,6 +103,9 @@ class RemoteAccount:
         """End the dead man's switch, where there is one: orders stay."""
         if (end := self._spot.end) is not None:
             await end.disarm()
+
+    def save(self) -> None:
+        """Store nothing: the account is at the exchange."""
 
     def image(self) -> AccountImage | None:
         """Return no copy: the exchange is asked."""

@@ -24,8 +24,8 @@ from tradebot.exchange.capabilities import Capabilities, capabilities_of
 from tradebot.exchange.clock_offset import ClockOffset
 from tradebot.exchange.construction import Ccxt, connect, disconnect
 from tradebot.exchange.credentials import Credentials
-from tradebot.exchange.dialects import dialect_of
 from tradebot.exchange.dead_man import required
+from tradebot.exchange.dialects import dialect_of
 from tradebot.exchange.hooks import Taps
 from tradebot.exchange.instruments import instruments_of
 from tradebot.exchange.outcomes import Refused
@@ -33,9 +33,9 @@ from tradebot.exchange.parsing import SeenOrder, Unreadable
 from tradebot.exchange.permissions import check_key
 from tradebot.exchange.requests import Requests
 from tradebot.ports import Clock, Due, Log
-from tradebot.venues.ccxt_lanes import Lanes
 from tradebot.venues.ccxt_deadman import switch_of
 from tradebot.venues.ccxt_ending import AtTheEnd
+from tradebot.venues.ccxt_lanes import Lanes
 from tradebot.venues.ccxt_lookups import Lookups
 from tradebot.venues.ccxt_orders import OwnOrders
 from tradebot.venues.ccxt_reconcile import Reconciler
@@ -104,9 +104,9 @@ class CcxtSpot:
         self._instances: list[Ccxt] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._lanes: Lanes | None = None
-        self._symbols: Mapping[str, str] = {}
         self.end: AtTheEnd | None = None
         """What the account is asked for when a run ends, while it is connected."""
+        self._symbols: Mapping[str, str] = {}
         self._instruments: Sequence[Instrument] = ()
         self._due = asyncio.Event()
         self._hints: dict[str, None] = {}
@@ -179,8 +179,8 @@ class CcxtSpot:
         trading = self._connect(trading_taps, throttled=not self._dialect.weight_headers)
         can = capabilities_of(trading)
         self._say_lacks(can)
-        requests = Requests(trading, self._credentials, can), Requests(polling, self._credentials, can)
         guard = required(trading, settings)
+        requests = Requests(trading, self._credentials, can), Requests(polling, self._credentials, can)
         with asking("safety"):
             markets = await self._load(polling, trading)
             if can.clock:
