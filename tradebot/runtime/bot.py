@@ -17,6 +17,7 @@ from tradebot.runtime.component import ClosePart, NullPart, TaskPart
 from tradebot.runtime.coordinator import Ending
 from tradebot.runtime.last_resort import LastResort
 from tradebot.runtime.leftovers import Held
+from tradebot.runtime.places import RemoteAccount
 from tradebot.runtime.status import StatusChore, money_of, warming
 from tradebot.runtime.supervisor import supervisor_of
 from tradebot.runtime.wiring import Run
