@@ -97,6 +97,14 @@ def test_a_market_order_in_quote_spends_no_more_than_it_names(floor: Floor) -> N
     assert floor.order("SELL", "0", kind="MARKET", quote="150").order.cost <= 150
 
 
+def test_a_market_order_in_quote_that_the_book_cannot_serve_expires_and_is_never_told_as_filled(floor: Floor) -> None:
+    placed = floor.order("BUY", "0", kind="MARKET", quote="1000")
+    assert placed.order.status == "EXPIRED"
+    assert placed.order.executed == 2
+    told = [("NEW", "NEW"), ("TRADE", "PARTIALLY_FILLED"), ("TRADE", "PARTIALLY_FILLED"), ("EXPIRED", "EXPIRED")]
+    assert floor.reports() == told
+
+
 def test_without_anybody_in_the_book_a_market_order_expires() -> None:
     placed = Floor().order("BUY", "1", kind="MARKET")
     assert (placed.order.status, placed.order.expiry) == ("EXPIRED", "INSUFFICIENT_LIQUIDITY")

@@ -201,21 +201,23 @@ class Desk:
         self._report(order, "NEW", changes, now_ms)
 
     def _tell(self, order: HeldOrder, found: Sequence[CoreExecution], changes: Changes, now_ms: int) -> None:
+        cut = any(isinstance(each, OrderClosed) and each.outcome == "expired" for each in found)
         for each in found:
             if isinstance(each, FillReported):
-                self._trade(order, each, changes, now_ms)
+                self._trade(order, each, changes, now_ms, cut=cut)
             elif isinstance(each, OrderClosed) and each.outcome == "expired":
                 order.expiry = each.reason
                 self._end(order, "EXPIRED", changes, now_ms)
             elif isinstance(each, OrderClosed) and not order.prevented_match:
                 self._drop(order)
 
-    def _trade(self, order: HeldOrder, fill: FillReported, changes: Changes, now_ms: int) -> None:
+    def _trade(self, order: HeldOrder, fill: FillReported, changes: Changes, now_ms: int, *, cut: bool) -> None:
+        """Book a fill; `cut` says that the rest of the order expires, whose amount in base may be that of its fills."""
         cost = fill.price * fill.amount
         order.executed += fill.amount
         order.cost += cost
         order.updated_ms = now_ms
-        whole = order.executed == order.amount and not order.prevented_match
+        whole = order.executed == order.amount and not order.prevented_match and not cut
         order.status = "FILLED" if whole else "PARTIALLY_FILLED"
         if order.side == "BUY":
             base, quote = fill.amount, -cost
