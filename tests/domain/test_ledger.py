@@ -44,7 +44,7 @@ prices = st.integers(1, 10**8).map(lambda ticks: Decimal(ticks).scaleb(-4))
 fees = st.tuples(st.sampled_from(["USDT", "base", "BNB"]), st.integers(0, 200))
 moves = st.lists(
     st.tuples(
-        st.sampled_from(["buy", "buy", "sell", "sell all", "close"]),
+        st.sampled_from(["buy", "buy", "sell", "sell all", "close", "came", "went"]),
         st.sampled_from(SYMBOLS),
         units,
         prices,
@@ -70,6 +70,12 @@ def test_the_ledger_conserves_every_asset(
             if position is not None:
                 ledger.close(symbol)
                 assert symbol not in ledger.positions
+            continue
+        if move in {"came", "went"}:
+            change = wanted if move == "came" else -min(wanted, ledger.holding(symbol))
+            ledger.adopt(base, symbol, change, price, 0)
+            expected[base] += Fraction(change)
+            check(ledger, expected)
             continue
         side, amount = Side.BUY if move == "buy" else Side.SELL, wanted
         if side is Side.SELL:
@@ -165,3 +171,32 @@ def test_what_a_closed_position_leaves_adds_up_as_dust() -> None:
         ledger.close("AAA/USDT")
     assert ledger.dust == {"AAA/USDT": Decimal("0.50")}
     assert not ledger.positions
+
+
+def test_what_went_leaves_the_position_before_the_dust_as_sold_at_its_price_and_not_the_cash() -> None:
+    ledger = opened()
+    ledger.dust["AAA/USDT"] = Decimal("0.3")
+    ledger.book(fill(Side.BUY, Decimal(2), Decimal(50)), "AAA", 0)
+    cash = ledger.cash
+    ledger.adopt("AAA", "AAA/USDT", Decimal("-2.1"), Decimal(60), 0)
+    position = ledger.positions["AAA/USDT"]
+    assert (position.amount, position.sold, position.proceeds) == (Decimal(0), Decimal(2), Decimal(120))
+    assert ledger.dust == {"AAA/USDT": Decimal("0.2")}
+    assert ledger.cash == cash
+    assert ledger.adopted == {"AAA": Decimal("-2.1")}
+    with pytest.raises(LedgerBroken, match="are gone"):
+        ledger.adopt("AAA", "AAA/USDT", Decimal("-0.3"), Decimal(60), 0)
+
+
+def test_what_came_is_a_lot_of_its_own_and_adopted_quote_is_cash() -> None:
+    ledger = opened()
+    ledger.book(fill(Side.BUY, Decimal(2), Decimal(50)), "AAA", 0)
+    for _ in range(2):
+        ledger.adopt("AAA", "AAA/USDT", Decimal(1), Decimal(80), 5)
+    position = ledger.positions["AAA/USDT"]
+    one, adopted = position.lots
+    assert (one.lot_id, one.amount, one.cost) == (1, Decimal(2), Decimal(100))
+    assert (adopted.lot_id, adopted.amount, adopted.cost) == (0, Decimal(2), Decimal(160))
+    assert (position.entry_price, position.spent) == (Decimal(65), Decimal(260))
+    ledger.adopt("USDT", "", Decimal("-9.5"), Decimal(0), 6)
+    assert ledger.cash == START - 100 - Decimal("9.5")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.research.facts import Story
 from tradebot.domain import facts as f
 from tradebot.domain.figures import Counts, Summary
+from tradebot.domain.ledger import Ledger
 from tradebot.domain.orders import Side
 from tradebot.domain.summary import Tally
 
@@ -291,3 +292,61 @@ def test_books_equal_exact_fractions_whatever_is_filled(
     }
     assert tally.books.difference(balances) == 0
     assert tally.summary(balances={"own": balances}).conservation_error == 0
+
+
+def test_what_was_adopted_stands_apart_from_trades_and_is_neither_gain_nor_fall() -> None:
+    story = Story()
+    number = story.intent(SYMBOL, BUY)
+    order = story.order(number, SYMBOL, BUY)
+    story.fill(number, SYMBOL, BUY, "100", "2")
+    story.done(order, SYMBOL, BUY, "2")
+    story.ended(number, SYMBOL, BUY, "2")
+    before = summed(story)
+    story.tell(f.DriftAdopted("AAA", SYMBOL, D(-1), D(100), estimate=True, who="ana"))
+    story.tell(f.DriftAdopted("USDT", "", D(100), D(0), estimate=False, who="ana"))
+    story.tell(f.DriftAdopted("BBB", "BBB/USDT", D(3), D(10), estimate=False, who="ana"))
+    tally = tallied(story)
+    after = tally.summary()
+    assert (after.counts.adoptions, after.adopted_quote) == (3, D(30))
+    assert (after.counts.trades, after.counts.fills, after.pnl_quote) == (0, before.counts.fills, D(0))
+    assert after.final_quote == before.final_quote + 100
+    assert after.max_drawdown_pct == before.max_drawdown_pct
+    held = {row.symbol: row.held for row in after.symbols}
+    assert held == {SYMBOL: 1, "BBB/USDT": 3}
+    assert tally.books.balances() == {"USDT": after.final_quote, "AAA": 1, "BBB": 3}
+
+
+def test_a_position_that_was_sold_by_hand_has_the_pnl_of_its_price_and_leaves_the_dust_of_older_ones() -> None:
+    tally = Tally()
+    ledger = Ledger(quote="USDT")
+    ledger.open(D(1_000))
+    tally.add(f.AccountOpened("USDT", D(1_000)), 0)
+
+    def booked(fact: f.OrderFilled | f.DriftAdopted) -> None:
+        if isinstance(fact, f.OrderFilled):
+            ledger.book(fact, "AAA", 0)
+        else:
+            ledger.adopt(fact.asset, fact.symbol, fact.change, fact.price, 0)
+        tally.add(fact, 0)
+
+    def closed() -> f.PositionClosed:
+        position = ledger.positions[SYMBOL]
+        pnl = position.proceeds - position.spent
+        fact = f.PositionClosed(
+            SYMBOL, "adopted", 0, D(1), D(1), position.sold, position.spent, position.proceeds, D(0), pnl,
+            position.amount, 1,
+        )  # fmt: skip
+        ledger.close(SYMBOL)
+        tally.add(fact, 0)
+        return fact
+
+    booked(f.OrderFilled("c", 1, SYMBOL, BUY, "1", D(100), D(1), D("0.1"), "AAA", maker=False, latency_ms=0))
+    booked(f.OrderFilled("c", 2, SYMBOL, SELL, "2", D(100), D("0.8"), D(0), "USDT", maker=False, latency_ms=0))
+    closed()
+    booked(f.OrderFilled("c", 3, SYMBOL, BUY, "3", D(100), D(2), D(0), "USDT", maker=False, latency_ms=0))
+    booked(f.DriftAdopted("AAA", SYMBOL, D("-2.05"), D(110), estimate=False, who="ana"))
+    assert closed().pnl == 20
+    summary = tally.summary(balances={"the ledger": ledger.owned()})
+    assert summary.conservation_error == 0
+    assert summary.compared == ("the PnL of the trades", "the ledger")
+    assert ledger.dust == {SYMBOL: D("0.05")}

@@ -169,9 +169,13 @@ class Hand:
 
     # -- the venue's words --------------------------------------------------------------------------
 
-    def balance(self, quote: int | Decimal) -> list[f.Fact]:
-        """Tell the quote balance."""
-        return self.feed(e.BalancesReported({"USDT": Balance(D(quote))}, self.now))
+    def balance(self, quote: int | Decimal, **bases: int | str | Balance) -> list[f.Fact]:
+        """Tell the balances: the quote's, and what the ledger owns of everything else but `bases`."""
+        ledger = self.engine.state.ledger
+        held = {one.base: ledger.holding(one.symbol) for one in INSTRUMENTS}
+        told = {asset: each if isinstance(each, Balance) else Balance(D(each)) for asset, each in bases.items()}
+        balances = {"USDT": Balance(D(quote)), **{asset: Balance(each) for asset, each in held.items()}, **told}
+        return self.feed(e.BalancesReported(balances, self.now))
 
     def ack(self, order: Order | PlaceOrder) -> list[f.Fact]:
         """Acknowledge an order."""

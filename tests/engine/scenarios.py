@@ -191,6 +191,14 @@ def degraded(hand: Hand) -> None:
     drop(hand)
 
 
+def quote_withdrawn(hand: Hand) -> None:
+    """Somebody takes quote out of the account."""
+    for _ in range(2):
+        hand.feed(e.BalancesWanted(hand.now))
+        hand.balance(9_000)
+        hand.wait(2_000)
+
+
 def refuse(hand: Hand) -> None:
     """Every order under way is refused, and whatever follows, for as long as something does."""
     while hand.engine.state.orders:
@@ -290,6 +298,7 @@ CASES = (
     Case("fences.failures_window_s", 300, 10, refused_buys(20_000), FEW),
     Case("fences.rearm_s", 900, 60, refused_buys(0, 70_000), FEW),
     Case("fences.exit_pause_max_s", 60, 5, refused_exits, merged(STOP, FEW)),
+    Case("fences.compare_quote", True, False, quote_withdrawn),
     Case("features.buying", True, False, drop),
     Case("features.exits", True, False, held(90.0), STOP),
     Case("features.stale_warnings", True, False, silence, {"market": {"stale_after_s": 3}}),
@@ -310,6 +319,7 @@ ELSEWHERE = frozenset(
     {
         "bot.seed",
         "bot.state_dir",
+        "fences.compare_interval_s",
         "market.health_check_interval_s",
         "engine.loop_sleep_s",
         "engine.error_backoff_s",

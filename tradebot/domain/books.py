@@ -11,7 +11,7 @@ from decimal import Context, Decimal, Inexact
 
 from msgspec import Struct
 
-from tradebot.domain.facts import OrderFilled, PositionClosed
+from tradebot.domain.facts import DriftAdopted, OrderFilled, PositionClosed
 from tradebot.domain.market import split_symbol
 from tradebot.domain.numbers import ZERO
 from tradebot.domain.orders import Side
@@ -30,6 +30,7 @@ class Holding(Struct):
     bought: Decimal = ZERO  # base of the trade under way, net of base fees
     cost: Decimal = ZERO
     proceeds: Decimal = ZERO
+    dust: Decimal = ZERO  # of `amount`, what closed trades left
     last_price: Decimal = ZERO
 
     def cost_held(self) -> Decimal:
@@ -42,7 +43,7 @@ class Holding(Struct):
 
 
 class Books:
-    """Cash and holdings, booked from `OrderFilled` and `PositionClosed` facts in their order.
+    """Cash and holdings, booked from `OrderFilled`, `DriftAdopted` and `PositionClosed` facts in their order.
 
     `cash` is in `quote`; `others` holds assets that only paid fees (a venue's own coin), negative where spent.
     `fees_quote` values base fees at their fill's price; fees in other assets stand in `others` alone.
@@ -106,6 +107,32 @@ class Books:
         self.others[fact.fee_asset] = EXACT.subtract(self.others.get(fact.fee_asset, ZERO), fact.fee)
         return ZERO, ZERO, ZERO
 
+    def adopt(self, fact: DriftAdopted) -> Decimal:
+        """Book what came or went without a trade; return its worth in quote, negative where it went."""
+        if not fact.symbol:
+            self.cash = EXACT.add(self.cash, fact.change)
+            self._cash_rough = float(self.cash)
+            return fact.change
+        held = self.holdings.get(fact.symbol)
+        if held is None:
+            held = self.holdings[fact.symbol] = Holding(fact.asset)
+        worth = EXACT.multiply(fact.change, fact.price)
+        held.amount = EXACT.add(held.amount, fact.change)
+        if fact.change > 0:
+            held.bought = EXACT.add(held.bought, fact.change)
+            held.cost = EXACT.add(held.cost, worth)
+        else:
+            traded = EXACT.subtract(EXACT.subtract(held.amount, fact.change), held.dust)
+            sold = min(-fact.change, traded)
+            held.proceeds = EXACT.add(held.proceeds, EXACT.multiply(sold, fact.price))
+            held.dust = EXACT.add(held.dust, EXACT.add(fact.change, sold))
+        held.last_price = held.last_price or fact.price
+        for rough in (self._held_rough, self._dust_rough):
+            rough.pop(fact.symbol, None)
+        if held.amount:
+            self._held_rough[fact.symbol] = float(held.amount)
+        return worth
+
     def close(self, fact: PositionClosed) -> Decimal:
         """End the symbol's trade; return its PnL by these books: proceeds less cost, in quote."""
         held = self.holdings.get(fact.symbol)
@@ -113,6 +140,7 @@ class Books:
             return ZERO
         pnl = EXACT.subtract(held.proceeds, held.cost)
         held.cost = held.proceeds = held.bought = ZERO
+        held.dust = held.amount
         dust = self._held_rough.pop(fact.symbol, None)
         if dust is not None:
             self._dust_rough[fact.symbol] = dust * float(held.last_price)

@@ -246,6 +246,33 @@ class RearmAsked(Event, frozen=True):
     at_ms: int
 
 
+class BalancesWanted(Event, frozen=True):
+    """It is time to compare the account with the ledger: its balances are asked for."""
+
+    at_ms: int
+
+
+class DriftAnswered(Event, frozen=True):
+    """An operator says what becomes of a difference between account and ledger; `who` said it.
+
+    `price` is what the asset was sold or bought for (quote per base), None where it is not known.
+    """
+
+    asset: str
+    action: Literal["adopt", "ignore", "close"]
+    price: Decimal | None
+    who: str
+    at_ms: int
+
+
+class RivalSeen(Event, frozen=True):
+    """The venue told of an order under our own name, made while we run, that no run of ours placed."""
+
+    client_id: str
+    run: str
+    at_ms: int
+
+
 class RunStarted(Event, frozen=True):
     """A run begins: `run` names it in every client order id; reconcile before trading."""
 

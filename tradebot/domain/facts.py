@@ -14,6 +14,15 @@ from typing import Any, ClassVar, Literal, get_args
 
 import msgspec
 
+from tradebot.domain.account_facts import (
+    AccountOpened,
+    BalanceRefreshed,
+    BalanceRefreshFailed,
+    DriftAdopted,
+    DriftEnded,
+    DriftSeen,
+    RivalNoticed,
+)
 from tradebot.domain.fact import Fact, Level, Stream
 from tradebot.domain.numbers import ZERO
 from tradebot.domain.operator_facts import BuyingPaused, BuyingResumed, FlattenBegun, FlattenDone, SymbolsChanged
@@ -58,6 +67,9 @@ __all__ = [
     "CancelAsked",
     "CancelFailed",
     "ClockJudged",
+    "DriftAdopted",
+    "DriftEnded",
+    "DriftSeen",
     "EntriesClosed",
     "Fact",
     "FlattenBegun",
@@ -81,6 +93,7 @@ __all__ = [
     "ProfileTaken",
     "RecoveryCompleted",
     "RecoveryPlanned",
+    "RivalNoticed",
     "RunOpened",
     "StaleDataSeen",
     "StepSkipped",
@@ -117,38 +130,6 @@ class ProfileTaken(Fact, frozen=True):
     stream: ClassVar[Stream] = "system"
 
     generation: int
-
-
-class AccountOpened(Fact, frozen=True):
-    """The ledger began with what the venue held of the quote asset."""
-
-    event_type: ClassVar[str] = "ACCOUNT_OPENED"
-    stream: ClassVar[Stream] = "events"
-
-    asset: str
-    amount: Decimal
-
-
-class BalanceRefreshed(Fact, frozen=True):
-    """The venue told its quote balance; `total` is free and locked together."""
-
-    event_type: ClassVar[str] = "BUDGET_REFRESHED"
-    level: ClassVar[Level] = "DEBUG"
-    metric: ClassVar[str] = "budget_refreshes"
-
-    asset: str
-    total: Decimal
-
-
-class BalanceRefreshFailed(Fact, frozen=True):
-    """A balance request failed or timed out; the last known balance stands."""
-
-    event_type: ClassVar[str] = "BUDGET_TIMEOUT"
-    level: ClassVar[Level] = "WARNING"
-    stream: ClassVar[Stream] = "system"
-    metric: ClassVar[str] = "budget_timeouts"
-
-    cause: str
 
 
 class EntriesClosed(Fact, frozen=True):
@@ -348,6 +329,10 @@ AnyFact = (
     | SymbolReleased
     | BreakerTripped
     | BreakerRearmed
+    | DriftSeen
+    | DriftEnded
+    | DriftAdopted
+    | RivalNoticed
 )
 
 CATALOGUE: tuple[type[Fact], ...] = get_args(AnyFact)
@@ -359,8 +344,11 @@ _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyFact)
 def level_of(fact: Fact) -> Level:
     """Return how loud one fact is told: as its kind, or as what it tells.
 
-    An order that proves absent and one that our own request budget held back are a WARNING.
+    An order that proves absent and one that our own request budget held back are a WARNING; what the account holds
+    beside the ledger's is none.
     """
+    if isinstance(fact, DriftSeen):
+        return "WARNING" if fact.missing > 0 else "INFO"
     if isinstance(fact, OrderDone) and fact.outcome == "absent":
         return "WARNING"
     return "WARNING" if isinstance(fact, OrderRejected) and fact.code == HELD_BACK else loudness(fact)

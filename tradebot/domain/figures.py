@@ -29,7 +29,7 @@ class Counts(Struct):
     """What happened how often. An intent is a buy or an exit; `fill_rate` wants both.
 
     `intents_filled` counts intents sent that got any fill: a step that expired and a later one that filled are one.
-    `pending_max` is the most buy intents under way at one time.
+    `pending_max` is the most buy intents under way at one time. `adoptions` are bookings by hand, which are no trades.
     """
 
     trades: int = 0
@@ -48,6 +48,7 @@ class Counts(Struct):
     pending_max: int = 0
     balance_refreshes: int = 0
     balance_failures: int = 0
+    adoptions: int = 0
 
     def plus(self, other: Counts) -> Counts:
         """Return both together; `pending_max` is the larger one."""
@@ -70,11 +71,12 @@ class Counts(Struct):
 class Summary(Struct, kw_only=True):
     """A run in figures; money in `quote`, shares as fractions of 1, times in ms.
 
-    `initial_quote` and `final_quote` are the quote balance at both ends: final = initial + the cash flows of every
-    fill. `pnl_quote` is what the closed trades won or lost, fees included. `equity_quote` adds what is held at its
-    last price. `max_drawdown_pct` and `exposure_*` come from the equity marks. `conservation_error` is the distance
-    between the fills and everything they were `compared` with, 0 when equal to the last unit, None when there was
-    nothing to compare with.
+    `initial_quote` and `final_quote` are the quote balance at both ends: final = initial + the cash flows of every fill
+    + adopted quote. `adopted_quote` is the worth of all that came (or went, negative) by hand and was adopted.
+    `pnl_quote` is what the closed trades won or lost, fees included. `equity_quote` adds what is held at its last
+    price. `max_drawdown_pct` and `exposure_*` come from the equity marks. `conservation_error` is the distance between
+    the fills and everything they were `compared` with, 0 when equal to the last unit, None when there was nothing to
+    compare with.
     """
 
     quote: str
@@ -98,3 +100,4 @@ class Summary(Struct, kw_only=True):
     conservation_error: Decimal | None
     compared: tuple[str, ...]
     symbols: tuple[SymbolSummary, ...]
+    adopted_quote: Decimal = ZERO

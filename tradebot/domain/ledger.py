@@ -1,4 +1,5 @@
-"""What do we own, and what did it cost? Booked from fills alone, exact to the last unit; asked by budget and exits."""
+"""What do we own, and what did it cost? Booked from fills and adoptions alone, exact to the last unit; asked by budget
+and exits."""
 
 from __future__ import annotations
 
@@ -11,6 +12,9 @@ from tradebot.domain.facts import OrderFilled
 from tradebot.domain.numbers import EXACT, ROUGH, ZERO
 from tradebot.domain.orders import Lot, Position, Side
 
+ADOPTED = 0
+"""The id of lots that no intent bought: intents count from 1."""
+
 
 class LedgerBroken(TradebotError):
     """A booking contradicts what is owned; state is suspect and must not trade on."""
@@ -19,8 +23,8 @@ class LedgerBroken(TradebotError):
 class Ledger(Struct):
     """Cash in the quote asset, the positions' lots, and dust: what was left too small to sell.
 
-    Conserved: cash = opened + Σ sells - Σ buys - Σ fees in quote; per base asset
-    Σ bought - Σ sold - Σ fees in it = held in positions + dust; fees in a third asset are kept apart.
+    Conserved: cash = opened + Σ sells - Σ buys - Σ fees in quote + adopted quote; per base asset
+    Σ bought - Σ sold - Σ fees in it + adopted = held in positions + dust; fees in a third asset are kept apart.
     """
 
     quote: str
@@ -30,6 +34,7 @@ class Ledger(Struct):
     dust: dict[str, Decimal] = field(default_factory=dict)  # base by symbol
     other_fees: dict[str, Decimal] = field(default_factory=dict)  # by asset, paid from outside the ledger
     is_open: bool = False
+    adopted: dict[str, Decimal] = field(default_factory=dict)  # by asset, what came (or went, negative) without a trade
 
     def open(self, amount: Decimal) -> None:
         """Begin with `amount` of the quote asset."""
@@ -63,6 +68,58 @@ class Ledger(Struct):
                 amounts[base] = amounts.get(base, ZERO) + amount
         return amounts
 
+    def holding(self, symbol: str) -> Decimal:
+        """Return the base owned of a symbol: its position's and its dust."""
+        with localcontext(EXACT):
+            position = self.positions.get(symbol)
+            return (position.amount if position else ZERO) + self.dust.get(symbol, ZERO)
+
+    def adopt(self, asset: str, symbol: str, change: Decimal, price: Decimal, at_ms: int) -> None:
+        """Let what is owned of an asset follow the account by `change`; the cash only where it is the quote.
+
+        What went leaves the position first, as sold at `price`, then the dust; what came is a lot of its own that cost
+        `price` each. Raises LedgerBroken where more would go than is owned.
+        """
+        with localcontext(EXACT):
+            self.adopted[asset] = self.adopted.get(asset, ZERO) + change
+            if asset == self.quote:
+                self.cash += change
+            elif change < 0:
+                self._gone(symbol, -change, price)
+            else:
+                self._came(symbol, change, price, at_ms)
+
+    def _gone(self, symbol: str, amount: Decimal, price: Decimal) -> None:
+        position = self.positions.get(symbol)
+        sold = min(amount, position.amount) if position else ZERO
+        left = self.dust.get(symbol, ZERO) - (amount - sold)
+        if left < 0:
+            raise LedgerBroken(f"{symbol}: {amount} are gone, but {self.holding(symbol)} are owned")
+        if left:
+            self.dust[symbol] = left
+        else:
+            self.dust.pop(symbol, None)
+        if position:
+            position.sold += sold
+            position.proceeds += sold * price
+            position.gross_proceeds += sold * price
+            _take(position, sold)
+
+    def _came(self, symbol: str, amount: Decimal, price: Decimal, at_ms: int) -> None:
+        position = self.positions.get(symbol)
+        if position is None:
+            position = self.positions[symbol] = Position(symbol=symbol, opened_ms=at_ms)
+        cost = amount * price
+        lot = _lot(position, ADOPTED, at_ms)
+        lot.amount += amount
+        lot.gross_amount += amount
+        lot.cost += cost
+        lot.gross_cost += cost
+        position.bought += amount
+        position.gross_bought += amount
+        position.spent += cost
+        position.gross_spent += cost
+
     def close(self, symbol: str) -> None:
         """End the symbol's position: what is left of it is dust from here on."""
         position = self.positions.pop(symbol)
@@ -75,12 +132,7 @@ class Ledger(Struct):
         position = self.positions.get(fill.symbol)
         if position is None:
             position = self.positions[fill.symbol] = Position(symbol=fill.symbol, opened_ms=at_ms)
-        lot = next((one for one in position.lots if one.lot_id == fill.intent_id), None)
-        if lot is None:
-            lot = Lot(
-                lot_id=fill.intent_id, amount=ZERO, cost=ZERO, gross_amount=ZERO, gross_cost=ZERO, opened_ms=at_ms
-            )
-            position.lots.append(lot)
+        lot = _lot(position, fill.intent_id, at_ms)
         net = fill.amount - fee_base
         lot.amount += net
         lot.cost += worth + fee_quote
@@ -103,15 +155,30 @@ class Ledger(Struct):
         position.proceeds += worth - fee_quote
         position.gross_proceeds += worth
         position.fees += fee_quote + fee_base * fill.price
-        while taken:
-            lot = position.lots[0]
-            if lot.amount <= taken:
-                taken -= lot.amount
-                position.lots.pop(0)
-                continue
-            share = ROUGH.divide(taken, lot.amount)
-            lot.cost = ROUGH.subtract(lot.cost, lot.cost * share)
-            lot.gross_cost = ROUGH.subtract(lot.gross_cost, lot.gross_cost * share)
-            lot.gross_amount = ROUGH.subtract(lot.gross_amount, lot.gross_amount * share)
-            lot.amount -= taken
-            taken = ZERO
+        _take(position, taken)
+
+
+def _lot(position: Position, lot_id: int, at_ms: int) -> Lot:
+    """Return a position's lot of this id, a new one where it has none."""
+    for lot in position.lots:
+        if lot.lot_id == lot_id:
+            return lot
+    lot = Lot(lot_id=lot_id, amount=ZERO, cost=ZERO, gross_amount=ZERO, gross_cost=ZERO, opened_ms=at_ms)
+    position.lots.append(lot)
+    return lot
+
+
+def _take(position: Position, taken: Decimal) -> None:
+    """Take base out of a position's lots, the oldest first."""
+    while taken:
+        lot = position.lots[0]
+        if lot.amount <= taken:
+            taken -= lot.amount
+            position.lots.pop(0)
+            continue
+        share = ROUGH.divide(taken, lot.amount)
+        lot.cost = ROUGH.subtract(lot.cost, lot.cost * share)
+        lot.gross_cost = ROUGH.subtract(lot.gross_cost, lot.gross_cost * share)
+        lot.gross_amount = ROUGH.subtract(lot.gross_amount, lot.gross_amount * share)
+        lot.amount -= taken
+        taken = ZERO

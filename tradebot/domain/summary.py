@@ -14,6 +14,7 @@ from tradebot.domain.facts import (
     AccountOpened,
     BalanceRefreshed,
     BalanceRefreshFailed,
+    DriftAdopted,
     Fact,
     IntentEnded,
     IntentOpened,
@@ -81,6 +82,7 @@ class Tally:
             OrderFilled: self._order_filled,
             OrderDone: self._order_done,
             PositionClosed: self._position_closed,
+            DriftAdopted: self._adopted,
         }
         self._handlers = handlers
 
@@ -89,6 +91,7 @@ class Tally:
         self.from_ms: int | None = at_ms
         self.to_ms = at_ms or 0
         self.pnl = ZERO
+        self._adopted_quote = ZERO
         self._trade_error = ZERO
         self._symbols: dict[str, SymbolSummary] = {}
         self._initial = self.books.cash
@@ -261,6 +264,17 @@ class Tally:
         elif fact.pnl < 0:
             self.counts.losses += 1
 
+    def _adopted(self, fact: DriftAdopted) -> None:
+        """Book what came or went by hand; it is neither a gain nor a fall of the equity."""
+        self._stirred = True
+        before, _ = self.books.equity()
+        worth = self.books.adopt(fact)
+        equity, invested = self.books.equity()
+        self._peak += equity - before
+        self._adopted_quote = EXACT.add(self._adopted_quote, worth)
+        self.counts.adoptions += 1
+        self.mark(self.to_ms, equity, invested)
+
     def _row(self, symbol: str) -> SymbolSummary:
         row = self._symbols.get(symbol)
         if row is None:
@@ -334,6 +348,7 @@ class Tally:
             conservation_error=_sum(distances.values()) if distances else None,
             compared=tuple(sorted(distances)),
             symbols=tuple(sorted(rows.values(), key=lambda row: row.symbol)),
+            adopted_quote=self._adopted_quote,
         )
 
 

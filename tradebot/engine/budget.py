@@ -26,6 +26,11 @@ class Budget:
         self._misses = 0  # failures since the balance was last told
         self.told = False  # whether the venue has told its balances in this run
 
+    @property
+    def asked(self) -> bool:
+        """Whether an answer is awaited."""
+        return self._asked_ms >= 0
+
     def available(self) -> Decimal:
         """Return the quote a new buy may reserve.
 
@@ -48,6 +53,8 @@ class Budget:
             return
         self._asked_ms = self.desk.now
         self._cash_asked = self.desk.state.ledger.cash
+        state = self.desk.state
+        self.desk.stirred = {*state.by_symbol, *(order.symbol for order in state.orders.values())}
         self.desk.send(QueryBalances())
         self.desk.remind(self._timeout_ms(), TIMEOUT, str(self._asked_ms))
 

@@ -112,6 +112,8 @@ class Desk:
         """When this run asked for them first: its doubts are no older."""
         self.wakes = 0
         """How often a symbol that a common gate held back was woken."""
+        self.stirred: set[str] = set()
+        """Symbols whose orders or holding may have changed since the balances were last asked for."""
         self._deadlines: list[tuple[int, int, str, str]] = []
         self._deadline_count = 0
         self.next_due_ms = NEVER
@@ -169,10 +171,12 @@ class Desk:
 
     def idle(self, name: str) -> bool:
         """Whether nothing of a symbol is held or under way."""
+        return name not in self.state.ledger.positions and self.idle_orders(name)
+
+    def idle_orders(self, name: str) -> bool:
+        """Whether nothing of a symbol is under way."""
         state = self.state
-        if name in state.ledger.positions or name in state.by_symbol:
-            return False
-        return all(order.symbol != name for order in state.orders.values())
+        return name not in state.by_symbol and all(order.symbol != name for order in state.orders.values())
 
     def remind(self, due_ms: int, kind: str, key: str) -> None:
         """Set a deadline; it comes once, as (kind, key)."""

@@ -19,6 +19,7 @@ from tradebot.engine.breaker import REARM, Breaker
 from tradebot.engine.decision import capped
 from tradebot.engine.desk import OUTSIDE, Desk, SymbolState
 from tradebot.engine.doubts import VERIFY
+from tradebot.engine.drift import LOOK, Drift
 from tradebot.engine.followup import FollowUp
 from tradebot.engine.halt import Halt
 from tradebot.engine.parts import Parts, choose
@@ -51,6 +52,7 @@ class Engine:
         self.adoption = Adoption(
             self.desk, self.budget, self.router, self.ages, self.follow_up, watchlist, self.breaker
         )
+        self.drift = Drift(self.desk, self.budget)
         self.venue = VenueGate(self.desk, self.router.ask_again)
         self.halt = Halt(self.desk, self.router, self.adoption.settle)
         self._closes_only = profile.market.decide_on == "candle_close"
@@ -70,7 +72,10 @@ class Engine:
             e.OutcomeUnknown: self.router.on_unknown,
             e.OrderReported: self.router.on_reported,
             e.OrderNotFound: self.router.on_not_found,
-            e.BalancesReported: self.budget.on_report,
+            e.BalancesReported: self.drift.on_balances,
+            e.BalancesWanted: self.drift.on_wanted,
+            e.DriftAnswered: self.drift.on_answer,
+            e.RivalSeen: self.drift.on_rival,
             e.BalancesUnavailable: self.budget.on_unavailable,
             e.DeadlineReached: self._on_deadline,
             e.HealthChecked: self._on_health,
@@ -85,7 +90,12 @@ class Engine:
             e.RunStarted: self.recovery.on_run,
             e.ShutdownRequested: self._on_shutdown,
         }
-        self._deadlines: dict[str, Callable[[str], None]] = {
+        self._deadlines = self._deadline_table()
+        self.follow_up.settle_all()
+
+    def _deadline_table(self) -> dict[str, Callable[[str], None]]:
+        """Return who hears of each kind of deadline."""
+        return {
             router.WAIT: self.router.on_wait,
             VERIFY: self.router.on_verify,
             budget.REFRESH: lambda _: self.budget.on_refresh(),
@@ -94,8 +104,8 @@ class Engine:
             exits.RETRY: self._on_exit_time,
             STALE_INTENTS: lambda _: self.ages.on_check(),
             REARM: self.breaker.on_due,
+            LOOK: lambda _: self.budget.ask(),
         }
-        self.follow_up.settle_all()
 
     # -- what the shells use ----------------------------------------------------------------------
 
@@ -150,8 +160,10 @@ class Engine:
         desk = self.desk
         desk.now = max(desk.now, now_ms)
         self._handlers[type(event)](event)
-        if not desk.state.trading and self.recovery.on_event(event) and desk.state.flattening:
-            self.halt.go_on()
+        if not desk.state.trading and self.recovery.on_event(event):
+            self.drift.go_on()
+            if desk.state.flattening:
+                self.halt.go_on()
         if not desk.facts and not desk.commands:
             return NOTHING
         if desk.facts:
@@ -209,7 +221,7 @@ class Engine:
         position = desk.state.ledger.positions.get(symbol.symbol)
         if position is None or symbol.seen_ms < 0:
             return
-        reason = self.parts.exits.reason(symbol)
+        reason = self.parts.exits.reason(symbol) or self.drift.reason(symbol.symbol)
         if not reason or desk.now < symbol.exit_wait_ms or not desk.state.entries_open:
             return
         if not desk.settled(symbol.symbol):
@@ -223,9 +235,10 @@ class Engine:
                 if not intent.ending:
                     self.router.stop(intent, "exit")
             return
-        amount = exits.sellable(symbol.instrument, position, symbol.bid)
+        most = self.drift.most(symbol.symbol)
+        amount = exits.sellable(symbol.instrument, position, symbol.bid, most)
         if not amount:
-            if reason == exits.FLATTEN:
+            if reason == exits.FLATTEN and not exits.sellable(symbol.instrument, position, symbol.bid):
                 self.follow_up.close(position, "unsellable")
             return
         intent = self._open(

@@ -198,9 +198,12 @@ def try_now(desk: Desk, symbol: SymbolState) -> None:
     desk.remind(desk.now, RETRY, symbol.symbol)
 
 
-def sellable(instrument: Instrument, position: Position, bid: float) -> Decimal:
-    """Return the amount of a position that the venue's filters let us sell at `bid`, 0 where it is dust."""
-    amount = instrument.amount_down(position.amount)
+def sellable(instrument: Instrument, position: Position, bid: float, most: Decimal | None = None) -> Decimal:
+    """Return the amount of a position that the venue's filters let us sell at `bid`, 0 where it is dust.
+
+    It is `most` at most, where the account is known to hold less.
+    """
+    amount = instrument.amount_down(position.amount if most is None else min(position.amount, most))
     if amount <= 0 or amount < instrument.min_amount:
         return Decimal(0)
     return amount if float(amount) * bid >= float(instrument.min_notional) else Decimal(0)

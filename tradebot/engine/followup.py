@@ -43,6 +43,7 @@ class FollowUp:
         """Go through the facts of this event; facts told here are followed up too."""
         desk = self.desk
         seen = 0
+        failing = False
         touched: dict[str, None] = {}
         while seen < len(desk.facts):
             fact = desk.facts[seen]
@@ -55,11 +56,17 @@ class FollowUp:
             elif isinstance(fact, f.IntentEnded):
                 touched[fact.symbol] = None
                 self._intent_ended(fact)
+                failing |= fact.side is Side.SELL and desk.state.fences.trouble("exit", fact.symbol) is not None
             elif isinstance(fact, f.PositionClosed):
                 touched[fact.symbol] = None
                 self._position_closed(fact)
             elif isinstance(fact, f.IntentOpened):
                 touched[fact.symbol] = None
+            elif isinstance(fact, f.DriftAdopted):
+                self._adopted(fact, touched)
+        desk.stirred.update(touched)
+        if failing:
+            self.budget.ask()  # somebody else may have sold it
         for name in touched:
             if name in desk.leaving and desk.idle(name):
                 self.watchlist.remove(name)
@@ -103,6 +110,19 @@ class FollowUp:
             wait_after(desk, symbol, desk.now)
         elif symbol.exit_wait_ms or desk.state.flattening:  # an exit ended this buy
             try_now(desk, symbol)
+
+    def _adopted(self, fact: f.DriftAdopted, touched: dict[str, None]) -> None:
+        """Let the budget, or the position of which something came or went without a trade, follow."""
+        self.budget.changed()
+        if not fact.symbol:
+            return
+        touched[fact.symbol] = None
+        position = self.desk.state.ledger.positions.get(fact.symbol)
+        symbol = self.desk.symbols[fact.symbol]
+        if position is not None and fact.change < 0:
+            bid = symbol.bid or float(fact.price)
+            if not sellable(symbol.instrument, position, bid):
+                self.close(position, "adopted")
 
     def close(self, position: Position, reason: str) -> None:
         """End a position: what is left of it is dust."""

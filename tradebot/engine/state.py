@@ -13,6 +13,8 @@ from tradebot.domain import facts as f
 from tradebot.domain.ledger import Ledger
 from tradebot.domain.numbers import EXACT, ZERO
 from tradebot.domain.orders import Intent, IntentState, Order, OrderState, Side
+from tradebot.engine.drift_book import RULES as DRIFTS
+from tradebot.engine.drift_book import Drifts
 from tradebot.engine.fences import RULES as FENCES
 from tradebot.engine.fences import Fences
 
@@ -61,6 +63,7 @@ class EngineState(Struct):
     paused: str = ""  # who paused buying, "" while it is not
     flattening: bool = False  # everything is to be sold
     fences: Fences = field(default_factory=Fences)
+    drifts: Drifts = field(default_factory=Drifts)
 
     def apply(self, fact: f.Fact, at_ms: int) -> None:
         """Change by one fact. Facts without a rule here change nothing."""
@@ -71,6 +74,9 @@ class EngineState(Struct):
         fence = FENCES.get(type(fact))
         if fence is not None and fence(self.fences, fact, at_ms):
             self.epoch += 1
+        drift = DRIFTS.get(type(fact))
+        if drift is not None:
+            drift(self.drifts, fact, at_ms)
 
     def order(self, client_id: str) -> Order | None:
         """Return the order of `client_id`, ended ones included while they are kept."""
@@ -299,6 +305,14 @@ def _position_closed(state: EngineState, fact: f.PositionClosed, at_ms: int) -> 
     state.epoch += 1
 
 
+def _drift_adopted(state: EngineState, fact: f.DriftAdopted, at_ms: int) -> None:
+    ledger = state.ledger
+    ledger.adopt(fact.asset, fact.symbol, fact.change, fact.price, at_ms)
+    if fact.asset == ledger.quote:
+        state.cash_then = EXACT.add(state.cash_then, fact.change)  # the venue's total knew of it
+    state.epoch += 1
+
+
 RULES: dict[type[f.Fact], Rule] = {
     f.RunOpened: _run_opened,
     f.ProfileTaken: _profile_taken,
@@ -325,4 +339,5 @@ RULES: dict[type[f.Fact], Rule] = {
     f.OrderDone: _order_done,
     f.CancelAsked: _cancel_asked,
     f.PositionClosed: _position_closed,
+    f.DriftAdopted: _drift_adopted,
 }

@@ -18,6 +18,8 @@ from tradebot.engine.exits import try_now
 def shut_by_venue(desk: Desk) -> tuple[str, str, str] | None:
     """Return (gate, value, limit) where venue or clock let nothing be bought, None where they do."""
     venue, clock = desk.state.fences.venue, desk.state.fences.clock
+    if rival := desk.state.drifts.rival:
+        return "rival", f"run {rival} trades under our name", "nobody else"
     if venue.state != "up" and not (venue.state == "degraded" and desk.profile.fences.buy_when_degraded):
         return "venue", f"{venue.state}: {venue.reason}", "up"
     if clock.state == "wrong":
@@ -30,6 +32,8 @@ def shut_for_symbol(desk: Desk, symbol: str) -> tuple[str, str, str] | None:
     fences = desk.state.fences
     if (quarantine := fences.quarantine.get(symbol)) is not None:
         return "quarantine", quarantine.reason, "traded"
+    if (item := desk.state.drifts.item_of(symbol)) is not None:
+        return "drift", f"{item.missing:f} {item.asset} missing", "settled"
     if (trouble := fences.stopped("buy", symbol)) is not None:
         return "breaker", trouble.cause, "rearmed"
     return None

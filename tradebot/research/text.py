@@ -99,9 +99,21 @@ def _figures(summary: Summary) -> str:
         ("drawdown", f"{summary.max_drawdown_pct:.2f} %", "largest fall of the equity"),
         ("exposure", percent(summary.exposure_mean), f"on average, {percent(summary.exposure_max)} at most"),
         *_activity(summary.counts),
+        *_adopted(summary),
         ("conserved", *_conserved(summary)),
     ]
     return _aligned(rows)
+
+
+def _adopted(summary: Summary) -> list[tuple[str, str, str]]:
+    """Return what came or went by hand and was adopted, apart from the trades; nothing where nothing was."""
+    count = summary.counts.adoptions
+    if not count:
+        return []
+    worth = f"{money(summary.adopted_quote, summary.equity_initial_quote)} {summary.quote}"
+    return [
+        ("adopted", worth, f"came or went by hand, in {count} {'booking' if count == 1 else 'bookings'}, no trades")
+    ]
 
 
 def _held_words(summary: Summary) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from tradebot.domain import facts as f
 from tradebot.domain.numbers import plain
 from tradebot.domain.orders import OrderType
+from tradebot.telemetry.drift_words import adopted_words, drift_end_words, drift_words
 from tradebot.telemetry.recovery_words import completed_words, planned_words
 
 _READ = Context(prec=8)
@@ -204,4 +205,14 @@ _says(
     ),
 )
 _says(f.BreakerRearmed, lambda x: f"{x.symbol}: {x.action} may be tried again, rearmed by {x.who}")
+_says(f.DriftSeen, drift_words)
+_says(f.DriftEnded, drift_end_words)
+_says(f.DriftAdopted, adopted_words)
+_says(
+    f.RivalNoticed,
+    lambda x: (
+        f"{x.client_id} was placed by run {x.run}, which is none of ours: another bot trades under this name;"
+        " nothing is bought until one of the two was stopped and this one started again"
+    ),
+)
 _says(f.StaleDataSeen, lambda x: f"{len(x.symbols)} symbols have stale prices and are not bought: {_listed(x.symbols)}")

@@ -18,5 +18,11 @@ class Fences(Table):
     rearm_s: Seconds = setting(900.0, ge=1, le=604_800)
     """How long a stopped action waits before it is tried again by itself; `tradebot rearm` does so at once."""
 
+    compare_interval_s: Seconds = setting(60.0, ge=1, le=86_400)
+    """How often the account's balances are compared with what the bot owns, besides after its own trades."""
+
+    compare_quote: bool = setting(True, looser="false")
+    """Compare the quote balance with the bot's cash, too; off where other bots or hands use the same."""
+
     exit_pause_max_s: Seconds = setting(60.0, ge=1, le=3600)
     """Longest wait between two attempts of an exit that keeps failing (it doubles), or of a halted symbol's."""
