@@ -16,6 +16,7 @@ def test_exit_codes_stay_what_supervisors_know() -> None:
         "FATAL_RELOAD": 4,
         "RECOVERY_REFUSED": 5,
         "ORDERS_LEFT": 6,
+        "EXCHANGE_AWAY": 7,
         "INTERRUPTED": 130,
     }
 

@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     FATAL_RELOAD = 4
     RECOVERY_REFUSED = 5
     ORDERS_LEFT = 6
+    EXCHANGE_AWAY = 7
     INTERRUPTED = 130  # Ctrl-C outside a run: 128 and the signal's number, as shells expect
 
 
@@ -28,6 +29,14 @@ class CannotStart(TradebotError):
     def __init__(self, message: str, exit_code: ExitCode = ExitCode.CRASHED) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class ExchangeAway(CannotStart):
+    """The exchange answers nobody, or not this address, just now; `until_ms` is 0 where it names no time."""
+
+    def __init__(self, message: str, until_ms: int = 0) -> None:
+        super().__init__(message, ExitCode.EXCHANGE_AWAY)
+        self.until_ms = until_ms
 
 
 class StorageFailed(TradebotError):

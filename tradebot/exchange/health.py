@@ -17,7 +17,7 @@ from tradebot.exchange.budget import Budget
 from tradebot.exchange.evidence import chain, evidence_of
 from tradebot.ports import Clock
 
-_MAINTENANCE: Final = frozenset({"-1008", "-1016"})
+MAINTENANCE: Final = frozenset({"-1008", "-1016"})
 """Binance's codes of a server that takes no work: overloaded, shutting down."""
 
 _ON_MAINTENANCE: Final = "OnMaintenance"
@@ -142,4 +142,4 @@ def _failure(error: BaseException) -> str:
 def _closed(error: BaseException) -> bool:
     evidence = evidence_of(error)
     code = evidence.venue_code if evidence is not None else ""
-    return code in _MAINTENANCE or any(one.__name__ == _ON_MAINTENANCE for one in type(error).__mro__)
+    return code in MAINTENANCE or any(one.__name__ == _ON_MAINTENANCE for one in type(error).__mro__)

@@ -18,6 +18,7 @@ from tradebot.runtime.coordinator import Ending
 from tradebot.runtime.last_resort import LastResort
 from tradebot.runtime.leftovers import Held
 from tradebot.runtime.places import RemoteAccount
+from tradebot.runtime.signals import StopAsked
 from tradebot.runtime.status import StatusChore, money_of, warming
 from tradebot.runtime.supervisor import supervisor_of
 from tradebot.runtime.wiring import Run
@@ -51,6 +52,8 @@ class Bot:
                 self._register()
                 await self._start()
                 await coordinator.wait()
+            except StopAsked:
+                pass  # the signal is the reason to end, and the coordinator has it
             except CannotStart as error:
                 run.telling.start_failed(error)
                 coordinator.refuse_start(error)
@@ -136,7 +139,7 @@ class Bot:
         engine = profile.engine
         text = f"Loop sleeps at most {engine.loop_sleep_s:g} s, backs off {engine.error_backoff_s:g} s after an error"
         self._log.emit("system", "INFO", "ENGINE_LOOP_CONFIG", text, **engine.model_dump(mode="json"))
-        await run.venue_part.start()
+        await run.patience.hold(run.venue_part.start)
         now_ms = run.clock.now_ms()
         shell.inject(ProfileApplied(run.generation.number, profile, now_ms, run.instruments))
         shell.inject(RunStarted(run.name, now_ms))

@@ -5,9 +5,9 @@ What speaks to an exchange is loaded only by a profile that names one.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,6 +21,7 @@ from tradebot.feeds.synthetic import synthetic_symbols
 from tradebot.feeds.synthetic_live import SyntheticLive
 from tradebot.ports import Clock, Feed, Log
 from tradebot.runtime.account import Account
+from tradebot.runtime.patience import NO_PATIENCE, Patience
 from tradebot.telemetry.logs import NoLog
 from tradebot.venues.paper import PaperVenue
 
@@ -41,8 +42,10 @@ def no_gauge(_name: str, _value: float) -> None:
     """Tell nobody."""
 
 
-def make_feed(profile: Profile, clock: Clock, log: Log = NO_LOG, gauge: Gauge = no_gauge) -> Feed:
-    """Return the feed that the profile names; one of an exchange asks it for its markets first.
+def make_feed(
+    profile: Profile, clock: Clock, log: Log = NO_LOG, gauge: Gauge = no_gauge, patience: Patience = NO_PATIENCE
+) -> Feed:
+    """Return the feed that the profile names; one of an exchange asks it for its markets first, with `patience`.
 
     Raises CannotStart where it cannot run live. Not to be called in a running loop.
     """
@@ -54,7 +57,7 @@ def make_feed(profile: Profile, clock: Clock, log: Log = NO_LOG, gauge: Gauge = 
                 settings, symbols, quote, profile.bot.seed, min_notional=profile.venue.paper.min_notional, clock=clock
             )
         case "ccxt":
-            return _exchange_feed(profile, clock, log, gauge)
+            return _exchange_feed(profile, clock, log, gauge, patience)
         case kind:
             message = f'feed.kind = "{kind}" runs in `tradebot replay` only; a live run wants "synthetic" or "ccxt"'
             raise CannotStart(message, ExitCode.BAD_PROFILE)
@@ -188,7 +191,7 @@ def make_remote(
     )
 
 
-def _exchange_feed(profile: Profile, clock: Clock, log: Log, gauge: Gauge) -> Feed:
+def _exchange_feed(profile: Profile, clock: Clock, log: Log, gauge: Gauge, patience: Patience) -> Feed:
     from tradebot.exchange.construction import connect, public_taps
     from tradebot.exchange.shared_budget import shared_budget
     from tradebot.feeds.ccxt_clock import FeedClock
@@ -209,7 +212,7 @@ def _exchange_feed(profile: Profile, clock: Clock, log: Log, gauge: Gauge) -> Fe
     def connected() -> Any:
         return connect(settings, public_taps(settings, budget))
 
-    listed = [asyncio.run(_listing(profile, connected, time))]
+    listed = [patience.make(partial(_listing, profile, connected, time, budget, clock))]
 
     def connected_with_markets() -> Any:
         exchange = connected()
@@ -241,8 +244,14 @@ def _watched(profile: Profile, markets: Mapping[str, Any]) -> tuple[Instrument, 
     return tuple(one for one in listed if not wanted or one.symbol in wanted)
 
 
-async def _listing(profile: Profile, connected: Callable[[], Any], time: FeedClock) -> Any:
-    """Return an instance of ccxt that holds the exchange's markets and is closed; measure the clock on the way."""
+async def _listing(
+    profile: Profile, connected: Callable[[], Any], time: FeedClock, budget: Budget, clock: Clock
+) -> Any:
+    """Return an instance of ccxt that holds the exchange's markets and is closed; measure the clock on the way.
+
+    Raises CannotStart, which is ExchangeAway where asking again may do.
+    """
+    from tradebot.exchange.away import why_not
     from tradebot.exchange.construction import disconnect
 
     exchange = connected()
@@ -252,8 +261,7 @@ async def _listing(profile: Profile, connected: Callable[[], Any], time: FeedClo
     except CannotStart:
         raise
     except Exception as error:  # noqa: BLE001 - the border to ccxt: a start says what is wrong and ends
-        what = f"{profile.exchange.name}: its markets cannot be had: {type(error).__name__}: {error}"
-        raise CannotStart(what) from None
+        raise why_not(profile.exchange.name, "its markets cannot be had", error, budget, clock) from None
     finally:
         await disconnect(exchange)
     return exchange

@@ -35,6 +35,7 @@ from tradebot.runtime.instruments import listed
 from tradebot.runtime.live import LiveShell
 from tradebot.runtime.opening import Opened, Telling, open_session, open_stores, restore, unwatched
 from tradebot.runtime.outbox import Outbox
+from tradebot.runtime.patience import NO_PATIENCE, Patience, StartPatience
 from tradebot.runtime.places import Lease, RemoteAccount, make_feed, make_lease, make_remote, make_venue
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
 from tradebot.runtime.status import Status, StatusBook, money_of
@@ -96,6 +97,7 @@ class Run(Struct):
     checkpoints: CheckpointSwap
     makers: Makers
     lease: Lease  # on the account
+    patience: Patience  # with an exchange that is away
 
     def make_feed(self) -> Callable[[Profile, Clock], Feed]:
         """Return what makes the feed that a profile names."""
@@ -122,7 +124,8 @@ def wire(choice: Choice, options: Options, signals: Signals, say: Callable[[str]
         coordinator = Coordinator(signals, telling.log, say)
         try:
             signals.check()
-            run = _wire(choice, options, signals, clock, telling, coordinator, stack, makers)
+            patience = _patience(loaded.profile, options, signals, clock, telling, say)
+            run = _wire(choice, options, signals, clock, telling, coordinator, stack, makers, patience)
         except StorageFailed as error:
             refused = CannotStart(str(error), ExitCode.RECOVERY_REFUSED)
             telling.start_failed(refused)
@@ -150,6 +153,7 @@ def _wire(
     coordinator: Coordinator,
     stack: ExitStack,
     makers: Makers,
+    patience: Patience,
 ) -> Run:
     loaded = choice.loaded
     profile = loaded.profile
@@ -158,7 +162,7 @@ def _wire(
     lease = make_lease(profile, opened.home.folder, clock)
     stack.callback(lease.close)
     signals.check()
-    feed, instruments, engine, restored = _restored(profile, opened, telling, clock, makers)
+    feed, instruments, engine, restored = _restored(profile, opened, telling, clock, makers, patience)
     if choice.faults and not holds_anything(engine):
         raise ProfileInvalid(choice.faults)
     shell: LiveShell
@@ -185,8 +189,17 @@ def _wire(
     signals.check()
     return Run(
         loaded, choice, generation, options, signals, clock, coordinator, telling, opened, engine, feed, venue,
-        venue_part, dispatch, shell, book, name, restored, stack, instruments, checkpoints, makers, lease,
+        venue_part, dispatch, shell, book, name, restored, stack, instruments, checkpoints, makers, lease, patience,
     )  # fmt: skip
+
+
+def _patience(
+    profile: Profile, options: Options, signals: Signals, clock: Clock, telling: Telling, say: Callable[[str], None]
+) -> StartPatience:
+    """Return how long this start waits for an exchange; what the console shows as a record is not said twice."""
+    limit_s = float(profile.exchange.start_patience_s)
+    told = {"say": say} if isinstance(options.console, NoConsole) else {}
+    return StartPatience(limit_s, signals, clock, telling.log, **told)
 
 
 def _ended(history: History, log: Log) -> None:
@@ -198,14 +211,14 @@ def _ended(history: History, log: Log) -> None:
 
 
 def _restored(
-    profile: Profile, opened: Opened, telling: Telling, clock: WallClock, makers: Makers
+    profile: Profile, opened: Opened, telling: Telling, clock: WallClock, makers: Makers, patience: Patience
 ) -> tuple[Feed, tuple[Instrument, ...], Engine, str]:
     """Return the feed, what the profile watches, and the restored engine with the line that says from what.
 
     What is held is priced, though the profile does not name it. Raises CannotStart, StorageFailed.
     """
     also = _perhaps_held(opened.image, profile.market.quote)
-    make = maker_of_feeds(makers, telling)
+    make = maker_of_feeds(makers, telling, patience)
     while True:
         feed, instruments = feed_for(profile, also, make, clock)
         if not instruments:
@@ -310,9 +323,11 @@ def _perhaps_held(image: AccountImage | None, quote: str) -> frozenset[str]:
     return frozenset(orders | {f"{asset}/{quote}" for asset in assets - {quote}})
 
 
-def maker_of_feeds(makers: Makers, telling: Telling) -> Callable[[Profile, Clock], Feed]:
+def maker_of_feeds(
+    makers: Makers, telling: Telling, patience: Patience = NO_PATIENCE
+) -> Callable[[Profile, Clock], Feed]:
     """Return what makes the feed that a profile names."""
-    return makers.feed or (lambda profile, clock: make_feed(profile, clock, telling.log, gauge_of(telling)))
+    return makers.feed or (lambda profile, clock: make_feed(profile, clock, telling.log, gauge_of(telling), patience))
 
 
 def gauge_of(telling: Telling) -> Callable[[str, float], None]:

@@ -19,7 +19,8 @@ from tradebot.domain.commands import Command
 from tradebot.domain.errors import CannotStart, TradebotError
 from tradebot.domain.events import Event
 from tradebot.domain.market import Instrument
-from tradebot.exchange.budget import Budget, HeldBack, asking
+from tradebot.exchange.away import why_not
+from tradebot.exchange.budget import Budget, asking
 from tradebot.exchange.capabilities import Capabilities, capabilities_of
 from tradebot.exchange.clock_offset import ClockOffset
 from tradebot.exchange.construction import Ccxt, connect, disconnect
@@ -236,7 +237,7 @@ class CcxtSpot:
         try:
             markets = await polling.load_markets()
         except Exception as error:  # noqa: BLE001 - the border to ccxt: a start says what is wrong and ends
-            raise CannotStart(f"{self._settings.name}: its markets could not be loaded: {_words(error)}") from None
+            raise self._why_not("its markets could not be loaded", error) from None
         trading.set_markets_from_exchange(polling)
         self._symbols = symbols_by_id(markets)
         self._instruments = instruments_of(markets, self._quote, self._wanted)
@@ -246,12 +247,15 @@ class CcxtSpot:
         try:
             await self.offset.measure(3)
         except Exception as error:  # noqa: BLE001 - the border to ccxt: a start says what is wrong and ends
-            raise CannotStart(f"{self._settings.name}: its time could not be asked for: {_words(error)}") from None
+            raise self._why_not("its time could not be asked for", error) from None
         if abs(self.offset.offset_ms) > self._settings.max_clock_offset_ms:
             raise CannotStart(
                 f"this machine's clock is {self.offset.offset_ms} ms ahead of {self._settings.name}'s, more than "
                 f"exchange.max_clock_offset_ms = {self._settings.max_clock_offset_ms}: set it right first"
             )
+
+    def _why_not(self, what: str, error: Exception) -> CannotStart:
+        return why_not(self._settings.name, what, error, self.budget, self._clock)
 
     async def _check_key(self, requests: Requests) -> None:
         found = await requests.balances()
@@ -365,13 +369,6 @@ class CcxtSpot:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed(self.name, error)
-
-
-def _words(error: BaseException) -> str:
-    """Say what went wrong without the address in ccxt's texts, which may be signed."""
-    if isinstance(error, HeldBack):
-        return str(error)
-    return " from ".join(type(each).__name__ for each in (error, error.__cause__) if each is not None)
 
 
 def _story(fault: str) -> str:
