@@ -1,9 +1,10 @@
 """What does an exchange do when it hears nothing of us for a time? Its dead man's switch, where it has one; asked at
 the start and by the task that keeps it from falling.
 
-Sources: Kraken's CancelAllOrdersAfter (less than 86 400 s, 0 ends it), OKX's cancel-all-after (10 to 120 s, 0 ends it).
+Sources: Kraken's CancelAllOrdersAfter (less than 86 400 s, 0 ends it; 60 s, set every 15 to 30 s, is advised; ccxt
+spaces its requests by seconds, which a third of the time has to exceed), OKX's cancel-all-after (10 to 120 s, 0 ends it).
 Bybit's disconnected-cancel-all waits for the loss of a private socket that has subscribed to it, and is granted by an
-account manager: it tells nothing of a bot that hangs.
+account manager: it tells nothing of a bot that hangs, and ccxt asks it for derivatives only.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _BYBIT: Final = DeadMan(
 )
 
 _KNOWN: Final[Mapping[str, DeadMan]] = {
-    "kraken": DeadMan(least_s=5, most_s=3_600, trigger="result.triggerTime"),
+    "kraken": DeadMan(least_s=15, most_s=3_600, trigger="result.triggerTime"),
     "okx": _OKX,
     "okxus": _OKX,
     "myokx": _OKX,
