@@ -141,12 +141,14 @@ class Bot:
         outbox = Outbox(self.venue, disk, self._fault)
         self.dispatch = Dispatch(self.engine, disk, self, outbox)
         self.shell = LiveShell(self.dispatch, self.venue, self.clock, profile.engine, self, NoMeter())
-        self._begin(network)
 
-    def _begin(self, network: Network) -> None:
-        network.instant = True
-        started = self.loop.begin(self.venue.start())
-        network.instant = False
+    def begin(self) -> None:
+        """Start the venue and the run."""
+        self.network.instant = True
+        try:
+            started = self.loop.begin(self.venue.start())
+        finally:
+            self.network.instant = False
         started.result()
         now = self.clock.now_ms()
         self.inject(ProfileApplied(self.disk.generation, VARIANTS[self.disk.variant], now, INSTRUMENTS))

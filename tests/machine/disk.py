@@ -15,10 +15,38 @@ from tradebot.runtime.checkpoints import whole_picture
 from tradebot.storage.checkpoint import assemble, parse_checkpoint
 
 
+class Killed(SystemExit):
+    """The process ends at this instruction."""
+
+
+class Fuse:
+    """Ends the process at the n-th of the instructions it is asked at: an append, or a request that leaves."""
+
+    def __init__(self) -> None:
+        self._left = -1
+        self.blown = False
+
+    def set(self, number: int) -> None:
+        """Let the process end at the `number`-th instruction from here on, never for 0."""
+        self._left = number or -1
+
+    def reset(self) -> None:
+        """Let the next process live."""
+        self._left, self.blown = -1, False
+
+    def pass_by(self) -> None:
+        """Come by an instruction. Raises Killed; a dead process does nothing more."""
+        self._left -= 1
+        if self.blown or self._left == 0:
+            self.blown = True
+            raise Killed
+
+
 class Disk:
     """A journal whose writer is as late as the test says, and the files beside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, fuse: Fuse) -> None:
+        self._fuse = fuse
         self._rows: list[tuple[int, bytes]] = []
         self._facts: list[Fact] = []
         self._ends: list[int] = []  # the seq of the last fact of each append
@@ -35,7 +63,8 @@ class Disk:
     # -- the journal ----------------------------------------------------------------------------------
 
     def append(self, facts: Sequence[Fact], now_ms: int) -> int:
-        """Take facts; return the seq of the last one."""
+        """Take facts; return the seq of the last one. Raises Killed, before or after."""
+        self._fuse.pass_by()
         for fact in facts:
             self._rows.append((now_ms, encode(fact)))
             self._facts.append(fact)
@@ -43,6 +72,7 @@ class Disk:
                 self.planned[fact.client_id] = len(self._rows)
         if facts:
             self._ends.append(len(self._rows))
+        self._fuse.pass_by()
         return len(self._rows)
 
     @property

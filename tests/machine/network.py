@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import aiohttp
 from msgspec import Struct, field
 
+from tests.machine.disk import Fuse
 from tests.machine.far import PREFIX, WIRE, Far, Row, refusal_of
 from tradebot.domain.numbers import ZERO
 from tradebot.sandbox.orders import OrderRequest
@@ -79,10 +80,15 @@ DONE_UNSAID: Final[tuple[str, ...]] = ("reset", "cut", "truncated", "html 502", 
 """What may be said of one that had."""
 
 
+NOT_KNOWN: Final[tuple[str, ...]] = ("reset", "html 502", "500", "-1007")
+"""What may be said of one that is still under way."""
+
+
 class Network:
     """Everything under way between one bot (or those before it) and the exchange."""
 
-    def __init__(self, far: Far) -> None:
+    def __init__(self, far: Far, fuse: Fuse) -> None:
+        self._fuse = fuse
         self.far = far
         self.requests: list[Request] = []
         self.instant = False
@@ -96,7 +102,8 @@ class Network:
     # -- the client's side --------------------------------------------------------------------------------
 
     async def carry(self, kind: Kind, what: Row, stamp_ms: int, *, urgent: bool) -> Answer:
-        """Send a request and wait for its answer. Raises Lost and TimeoutError."""
+        """Send a request and wait for its answer. Raises Lost and TimeoutError, and Killed before or after it left."""
+        self._fuse.pass_by()
         loop = asyncio.get_running_loop()
         request = Request(kind, what, stamp_ms, self.far.now, loop.create_future(), urgent)
         if self.down:
@@ -108,6 +115,7 @@ class Network:
             assert request.answer is not None
             return request.answer
         self.requests.append(request)
+        self._fuse.pass_by()
         timer = loop.call_later(TIMEOUT_S, _give_up, request)
         try:
             return await request.future
@@ -155,6 +163,11 @@ class Network:
             self._say(request, "reset")
         else:
             self._say(request, how)
+        self._tidy()
+
+    def mislead(self, request: Request, how: str) -> None:
+        """Let the client be told that something went wrong with a request that is still under way, and may arrive."""
+        self._say(request, how)
         self._tidy()
 
     def spoil(self, request: Request, how: str) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
+from tests.machine.disk import Killed
 from tests.machine.far import PAIRS, WIRE
-from tests.machine.network import DONE_UNSAID, NOT_DONE
+from tests.machine.network import DONE_UNSAID, NOT_DONE, NOT_KNOWN
 from tests.machine.world import PRICES, SIZES, World
 from tradebot.domain.events import FlattenAsked, PauseAsked, ResumeAsked
 
@@ -20,17 +21,17 @@ Step = tuple[str, int, int]
 
 MOST: Final = 59
 SPANS: Final = (1, 20, 300, 1_000, 2_001, 5_000, 11_000, 31_000, 61_000)
-JUMPS: Final = (5, 300, 900, 2_500, 30_000)
+JUMPS: Final = (5, 40, 100, 300, 600, 900, 5, 40, 100, 300, 600, 2_500, 30_000)
 AMOUNTS: Final = tuple(Decimal(text) for text in ("0.05", "0.3", "1", "0.001"))
 
 
 def _quote(world: World, which: int, how: int) -> None:
-    world.quote(PAIRS[which % 2], PRICES[how % len(PRICES)], SIZES[which % 3], seen=which % 7 > 0)
+    world.quote(PAIRS[which % 3], PRICES[how % len(PRICES)], SIZES[which // 3 % 3], seen=which % 7 > 0)
 
 
 def _dip(world: World, which: int, how: int) -> None:
     """Let a price fall so that a buy begins, or rise so that a position is sold."""
-    symbol = PAIRS[which % 2]
+    symbol = PAIRS[which % 3]
     world.quote(symbol, 100.0, SIZES[0], seen=True)
     world.turn()
     world.quote(symbol, (98.9, 98.0, 102.5)[how % 3], SIZES[how % len(SIZES)], seen=True)
@@ -71,6 +72,11 @@ def _lose(world: World, which: int, how: int) -> None:
 def _spoil(world: World, which: int, how: int) -> None:
     if (request := world.picked(world.network.unanswered(), which)) is not None:
         world.network.spoil(request, DONE_UNSAID[how % len(DONE_UNSAID)])
+
+
+def _mislead(world: World, which: int, how: int) -> None:
+    if (request := world.picked(world.network.under_way(), which)) is not None:
+        world.network.mislead(request, NOT_KNOWN[how % len(NOT_KNOWN)])
 
 
 def _repeat(world: World, which: int, _how: int) -> None:
@@ -115,12 +121,20 @@ def _crash(world: World, which: int, how: int) -> None:
         world.start()
 
 
-def _start(world: World, _which: int, _how: int) -> None:
+def _fuse(world: World, which: int, how: int) -> None:
+    """Let the process end in the midst of what it does next."""
+    if how % 4 == 0:
+        world.fuse.set(1 + which % 30)
+
+
+def _start(world: World, which: int, _how: int) -> None:
+    """Begin a run; mostly the connection is whole again by then."""
+    world.network.down = world.network.down and which % 4 == 0
     world.start()
 
 
 def _ask(world: World, which: int, _how: int) -> None:
-    world.tell((PauseAsked, ResumeAsked, ResumeAsked, ResumeAsked, FlattenAsked)[which % 5])
+    world.tell((PauseAsked, FlattenAsked, ResumeAsked, ResumeAsked, ResumeAsked, ResumeAsked)[which % 6])
 
 
 def _rearm(world: World, _which: int, _how: int) -> None:
@@ -150,7 +164,7 @@ def _manual(world: World, which: int, how: int) -> None:
 
 
 def _halt(world: World, which: int, how: int) -> None:
-    world.far.exchange.set_status(WIRE[PAIRS[which % 2]], "HALT" if how % 4 == 0 else "TRADING")
+    world.far.exchange.set_status(WIRE[PAIRS[which % 3]], "HALT" if how % 4 == 0 else "TRADING")
 
 
 def _cut(world: World, which: int, _how: int) -> None:
@@ -163,9 +177,10 @@ STEPS: Final[dict[str, tuple[int, Callable[[World, int, int], None]]]] = {
     "turn": (6, _turn),
     "arrive": (12, _arrive),
     "reply": (10, _reply),
-    "serve": (14, _serve),
-    "lose": (4, _lose),
-    "spoil": (4, _spoil),
+    "serve": (22, _serve),
+    "lose": (5, _lose),
+    "mislead": (3, _mislead),
+    "spoil": (5, _spoil),
     "repeat": (2, _repeat),
     "hear": (10, _hear),
     "drop": (2, _drop),
@@ -175,7 +190,8 @@ STEPS: Final[dict[str, tuple[int, Callable[[World, int, int], None]]]] = {
     "wait": (6, _wait),
     "tick": (8, _tick),
     "crash": (2, _crash),
-    "start": (3, _start),
+    "fuse": (3, _fuse),
+    "start": (4, _start),
     "ask": (2, _ask),
     "rearm": (1, _rearm),
     "edit": (1, _edit),
@@ -188,18 +204,24 @@ STEPS: Final[dict[str, tuple[int, Callable[[World, int, int], None]]]] = {
 }
 """By name: how often it is drawn, and what it does."""
 
-_NAMES: Final = tuple(STEPS)
-_WEIGHTS: Final = tuple(weight for weight, _ in STEPS.values())
+_KIND: Final = ("quote", "dip", "turn", "arrive", "reply", "serve", "hear", "commit", "wait", "tick", "start")
+"""Those without which nothing goes on."""
 
 
 def take(world: World, step: Step) -> None:
     """Let one step happen, and check what holds after it. Raises Broken."""
     name, which, how = step
-    STEPS[name][1](world, which, how)
+    try:
+        STEPS[name][1](world, which, how)
+    except Killed:
+        world.crash(how % 3)
+        if which % 4:
+            world.start()
     world.check()
 
 
 def drawn(chance: random.Random, count: int) -> list[Step]:
-    """Return so many steps."""
-    names = chance.choices(_NAMES, _WEIGHTS, k=count)
-    return [(name, chance.randrange(MOST + 1), chance.randrange(MOST + 1)) for name in names]
+    """Return so many steps. Of all that may go wrong a part is left out each time, so that the rest goes further."""
+    names = [name for name in STEPS if name in _KIND or chance.random() < 0.6]
+    picked = chance.choices(names, [STEPS[name][0] for name in names], k=count)
+    return [(name, chance.randrange(MOST + 1), chance.randrange(MOST + 1)) for name in picked]

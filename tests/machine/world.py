@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from tests.machine.books import Books
+from tests.machine.books import Books, Broken
 from tests.machine.bot import VARIANTS, Bot
 from tests.machine.checks import Checks
-from tests.machine.disk import Disk
+from tests.machine.disk import Disk, Fuse
 from tests.machine.far import INSTRUMENTS, KEY, PAIRS, T0, WIRE, Far
 from tests.machine.network import LONGEST_LAG_MS, Network, Request
 from tradebot.domain import events as e
 from tradebot.domain.facts import Fact
 from tradebot.domain.numbers import ZERO
 from tradebot.engine.engine import Engine
+from tradebot.engine.exits import sellable
 from tradebot.engine.state import EngineState
 from tradebot.sandbox.orders import FeeRates, OrderRequest
 from tradebot.sandbox.wire_errors import ApiError
@@ -26,6 +27,7 @@ from tradebot.sandbox.wire_errors import ApiError
 PRICES: Final = (100.0, 99.0, 98.97, 98.0, 97.4, 99.99, 101.0, 103.0, 96.0)
 SIZES: Final = (1_000.0, 0.4, 0.05)
 MANUAL: Final = "web-"
+CRASHED: Final = 60.0
 STARTING_SKEW_MS: Final = 900
 SETTLING_MS: Final = 160_000
 LONGEST_SETTLING_MS: Final = 1_500_000
@@ -36,8 +38,9 @@ class World:
 
     def __init__(self, fee_asset: str = "", *, compare_every: int = 1) -> None:
         self.far = Far(FeeRates(Decimal(10), Decimal(10), fee_asset))
-        self.network = Network(self.far)
-        self.disk = Disk()
+        self.fuse = Fuse()
+        self.network = Network(self.far, self.fuse)
+        self.disk = Disk(self.fuse)
         self.disk.generation = 1
         self.books = Books(self.far)
         self.checks = Checks(self.far, self.network, self.disk, self.books)
@@ -75,6 +78,7 @@ class World:
         self.far.news.clear()
         loop_s = (self.far.now - T0) / 1000
         self.bot = Bot(self.disk, self.network, self._wall, loop_s, f"r{self.runs}", self._on_facts)
+        self.bot.begin()
         for symbol, seen in self.far.exchange.market.symbols.items():
             if seen.bids:
                 pair = next(name for name, wire in WIRE.items() if wire == symbol)
@@ -88,11 +92,12 @@ class World:
         self.crashes += 1
         self.bot.kill()
         self.bot = None
+        self.fuse.reset()
         self.disk.crash(appends)
         self._stream_up = False
         self.books = Books(self.far)
-        self._unread = self.disk.told()
-        self._read()
+        self.books.take(self.disk.told())
+        self._unread = []
         self.checks = Checks(self.far, self.network, self.disk, self.books)
 
     def close(self) -> None:
@@ -233,6 +238,31 @@ class World:
         assert self.bot is not None
         self.compare()
         self.checks.agree(self.bot)
+        self._protect()
+
+    def _protect(self) -> None:
+        """Let every price fall below every stop: nothing is held then but what is too small to sell. Raises Broken."""
+        assert self.bot is not None
+        state, begun = self.bot.engine.state, self.far.now
+        if not state.entries_open:
+            return
+        while self.far.now - begun < LONGEST_SETTLING_MS:
+            for symbol in PAIRS:
+                self.quote(symbol, CRASHED, SIZES[0], seen=True)
+            self._serve()
+            if not state.intents and not any(self._sellable(symbol) for symbol in PAIRS):
+                return
+            self._move_to(min(self.bot.next_due_ms(self.far.now), self.far.now + 5_000))
+            self.turn()
+            self.checks.holds(self.bot)
+        held = {symbol: self._sellable(symbol) for symbol in PAIRS}
+        raise Broken(f"far below every stop this is still held: {held}, intents {list(state.intents.values())}")
+
+    def _sellable(self, symbol: str) -> Decimal:
+        assert self.bot is not None
+        position = self.bot.engine.state.ledger.positions.get(symbol)
+        watched = self.bot.engine.symbols[symbol]
+        return sellable(watched.instrument, position, CRASHED) if position else ZERO
 
     def compare(self) -> None:
         """Compare the engine's state with what the facts alone give. Raises Broken."""
@@ -242,6 +272,7 @@ class World:
             self.checks.replays(self.bot, self._mirror)
 
     def _heal(self) -> None:
+        self.fuse.set(0)
         self.network.down = False
         self.network.banned_until_ms = 0
         for symbol in PAIRS:
