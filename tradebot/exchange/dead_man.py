@@ -2,7 +2,7 @@
 the start and by the task that keeps it from falling.
 
 Sources: Kraken's CancelAllOrdersAfter (less than 86 400 s, 0 ends it; 60 s, set every 15 to 30 s, is advised; ccxt
-spaces its requests by seconds, which a third of the time has to exceed), OKX's cancel-all-after (10 to 120 s, 0 ends it).
+spaces its requests by seconds, which a third of the time has to exceed), OKX's cancel-all-after (10 to 120 s, or 0).
 Bybit's disconnected-cancel-all waits for the loss of a private socket that has subscribed to it, and is granted by an
 account manager: it tells nothing of a bot that hangs, and ccxt asks it for derivatives only.
 """
