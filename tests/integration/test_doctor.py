@@ -16,6 +16,8 @@ from tests.integration.doctoring import KEYS, Doctor, Rehearsal
 from tests.integration.processes import Bot, write_profile
 from tradebot.cli.main import main
 
+OF_THE_KEY = ("account lease", "account permissions", "account balance")
+
 
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[Rehearsal]:
@@ -57,7 +59,7 @@ def test_the_lines_say_the_same_and_end_with_what_the_bot_may_do(
     assert main(["doctor", "--profile", "p.toml"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "p · p.toml · orders are sent to binance · home state/doc"
-    assert lines[-1] == "ready · 0 failed · 0 warnings · 18 ok · 0 left out · exit 0"
+    assert lines[-1] == "ready · 0 failed · 0 warnings · 19 ok · 0 left out · exit 0"
     assert "  order        buys of at most 100 USDT, by limit orders only, at most 0.3 % above the ask" in lines
     assert "  exposure     at most 3000 USDT invested: 10 positions, 300 in one symbol" in lines
 
@@ -125,7 +127,7 @@ def test_without_a_key_everything_else_is_examined_all_the_same(
 ) -> None:
     monkeypatch.delenv("TRADEBOT_API_SECRET")
     told = doctor.ask()
-    assert told.verdicts() == {"key key": "fail", "account permissions": "skip", "account balance": "skip"}
+    assert told.verdicts() == {"key key": "fail", **dict.fromkeys(OF_THE_KEY, "skip")}
     assert "set TRADEBOT_API_SECRET" in told.row("key key")["text"]
 
 
@@ -207,7 +209,7 @@ def test_a_profile_on_paper_is_examined_as_far_as_it_applies(doctor: Doctor, mon
         monkeypatch.delenv(name)
     doctor.write(venue="paper")
     told = doctor.ask()
-    assert told.verdicts() == dict.fromkeys(("key key", "key files", "account permissions", "account balance"), "skip")
+    assert told.verdicts() == dict.fromkeys(("key key", "key files", *OF_THE_KEY), "skip")
     assert told.code == 0
     (doctor.folder / "p.toml").write_text("")
     told = doctor.ask()
@@ -233,7 +235,7 @@ def test_a_secret_in_a_file_that_others_may_read_is_found_and_not_told(
     monkeypatch.delenv("TRADEBOT_API_SECRET")
     monkeypatch.setenv("TRADEBOT_API_SECRET_FILE", str(place))
     told = doctor.ask()
-    without = {"key key": "fail", "key files": "fail", "account permissions": "skip", "account balance": "skip"}
+    without = {"key key": "fail", "key files": "fail", **dict.fromkeys(OF_THE_KEY, "skip")}
     assert told.verdicts() == ({} if verdict == "ok" else without)
     assert told.row("key files")["figures"] == {"mode": f"{mode:04o}"}
     assert "test-secret" not in told.text
@@ -310,8 +312,33 @@ def test_it_looks_while_the_bot_trades_on_the_same_account_and_disturbs_nothing(
         told = doctor.ask()
         assert told.verdicts() == {"home second bot": "warn"}
         assert told.code == 0
+        row = told.row("account lease")
+        assert row["text"].startswith(f"this bot trades on it: process {bot.process.pid}, instance doc, home ")
+        assert row["figures"]["holders"][0]["pid"] == bot.process.pid
+        path = doctor.write()
+        path.write_text(path.read_text().replace('instance = "doc"', 'instance = "other"'))
+        told = doctor.ask("--offline")
+        assert told.verdicts("skip")["account lease"] == "fail"
+        assert f"(process {bot.process.pid}, instance doc, home " in told.row("account lease")["text"]
+        assert told.code == 1
         bot.send(signal.SIGTERM)
         assert bot.end() == 0, bot.text
+    assert doctor.ask("--offline").verdicts("skip")["account lease"] == "ok"
+
+
+def test_it_counts_with_the_bots_of_this_machine_and_asks_nothing_while_the_address_is_banned(
+    doctor: Doctor, exchange: Rehearsal
+) -> None:
+    path = doctor.write()
+    path.write_text(f'{path.read_text()}\n[exchange.requests]\nfolder = "{doctor.folder}/counts"\n')
+    exchange.steer("/ban", {"retry_after_s": 600})
+    try:
+        texts = [doctor.ask().row("exchange markets")["text"] for _ in range(2)]
+    finally:
+        exchange.steer("/ban", None, "DELETE")
+    assert "bans this address until 20" in texts[0]
+    assert texts[0] == texts[1], "a question of the second would have made the ban longer"
+    assert doctor.ask().row("exchange markets")["text"] == texts[0], "the ban is remembered, not asked about"
 
 
 def test_the_document_has_the_keys_that_are_promised(doctor: Doctor) -> None:

@@ -28,6 +28,7 @@ def checks_of(case: Case) -> tuple[Check, ...]:
         Check("exchange", "clock", at.clock, _CLOCK * answer_s, at.unvisited),
         Check("exchange", "capabilities", at.capabilities, skips=at.unvisited),
         Check("exchange", "limits", at.limits, skips=at.unvisited),
+        Check("account", "lease", looking(at.lease), skips=_no_key),
         Check("account", "permissions", at.permissions, answer_s, at.without_key),
         Check("account", "balance", at.balance, answer_s, at.without_key),
         Check("market", "prices", market.prices, case.listen_s + market.LISTEN_LIMIT_S, _no_feed),
@@ -37,6 +38,10 @@ def checks_of(case: Case) -> tuple[Check, ...]:
 
 _MARKETS: Final = 3  # some exchanges tell their markets in several answers
 _CLOCK: Final = 3  # so many samples
+
+
+def _no_key(case: Case) -> str:
+    return at.no_orders(case) or ("" if case.credentials is not None else "there is no key")
 
 
 def _no_feed(case: Case) -> str:

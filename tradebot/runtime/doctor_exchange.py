@@ -1,19 +1,23 @@
 """Is the exchange ready for this profile, and its key harmless? Checks of `tradebot doctor`; they only read.
 
-One visit makes some ten small requests, so that it may be made beside a running bot.
+One visit makes some ten small requests, and counts them where the bots of this machine count theirs: it asks only
+while nobody has to hold back, so that it may be made beside a running bot.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tradebot.domain.errors import CannotStart
+from tradebot.domain.fact import Level, Stream
 from tradebot.domain.numbers import ZERO, bps_up, exact, plain
 from tradebot.runtime.doctor import Case, Said
 
 if TYPE_CHECKING:
+    from tradebot.exchange.account_lease import Holder
+    from tradebot.exchange.budget import Budget
     from tradebot.exchange.capabilities import Capabilities
     from tradebot.exchange.clock_offset import ClockOffset
 
@@ -36,10 +40,11 @@ NTP: Final = "let NTP keep this machine's clock: `timedatectl set-ntp true`, or 
 class Visit:
     """One connection to the exchange, with what it told of itself."""
 
-    def __init__(self, exchange: Any, can: Capabilities, offset: ClockOffset) -> None:
+    def __init__(self, exchange: Any, can: Capabilities, offset: ClockOffset, budget: Budget) -> None:
         self.exchange = exchange
         self.can = can
         self.offset = offset
+        self.budget = budget
         self.told: Mapping[str, Any] = {}
         """What it answered when it was asked for its markets."""
 
@@ -89,19 +94,19 @@ async def keys(case: Case) -> Iterable[Said]:
 
 async def markets(case: Case) -> Iterable[Said]:
     """Connect and ask for the markets. Raises CannotStart where that is not possible."""
-    from tradebot.exchange.budget import Budget
+    from tradebot.exchange.away import why_not
     from tradebot.exchange.capabilities import capabilities_of
     from tradebot.exchange.clock_offset import ClockOffset
     from tradebot.exchange.construction import connect, public_taps
     from tradebot.exchange.credentials import NO_CREDENTIALS
     from tradebot.exchange.evidence import followed
     from tradebot.exchange.instruments import instruments_of
+    from tradebot.exchange.shared_budget import shared_budget
 
-    settings, wanted = case.profile.exchange, case.profile.market
-    exchange = connect(
-        settings, public_taps(settings, Budget(case.clock)), credentials=case.credentials or NO_CREDENTIALS
-    )
-    visit = Visit(exchange, capabilities_of(exchange), ClockOffset(exchange.fetch_time, case.clock))
+    settings, wanted, told = case.profile.exchange, case.profile.market, _Warnings()
+    budget = shared_budget(settings, case.clock, told, environ=case.environ)
+    exchange = connect(settings, public_taps(settings, budget), credentials=case.credentials or NO_CREDENTIALS)
+    visit = Visit(exchange, capabilities_of(exchange), ClockOffset(exchange.fetch_time, case.clock), budget)
     case.visit = visit
     try:
         with followed() as trail:
@@ -110,7 +115,7 @@ async def markets(case: Case) -> Iterable[Said]:
     except Exception as error:  # noqa: BLE001 - the border to ccxt: a check says what is wrong
         case.visit = None
         await visit.close()
-        raise CannotStart(f"{_place(case)} does not tell its markets ({_words(error)})") from None
+        raise why_not(_place(case), "it does not tell its markets", error, budget, case.clock) from None
     listed = instruments_of(found, wanted.quote)
     case.instruments = [one for one in listed if not wanted.symbols or one.symbol in wanted.symbols]
     case.taker_fees = {one.symbol: exact(str(found[one.symbol].get("taker") or "0.001")) for one in case.instruments}
@@ -119,7 +124,8 @@ async def markets(case: Case) -> Iterable[Said]:
         return [Said("fail", f"{settings.name} {state}: {', '.join(missing)}", "take them out of market.symbols")]
     if not case.instruments:
         return [Said("fail", f"{settings.name} trades nothing in {wanted.quote}", "mend market.quote")]
-    return [Said("ok", f"{_place(case)}: {len(listed)} symbols in {wanted.quote}, {len(case.instruments)} are watched")]
+    text = f"{_place(case)}: {len(listed)} symbols in {wanted.quote}, {len(case.instruments)} are watched"
+    return [Said("ok", text), *(Said("warn", words) for words in told.words)]
 
 
 async def capabilities(case: Case) -> Iterable[Said]:
@@ -229,6 +235,34 @@ async def permissions(case: Case) -> Iterable[Said]:
     return said or [Said("ok", "the key trades spot and moves no money" + _bound(found.ip_restricted))]
 
 
+def lease(case: Case) -> Iterable[Said]:
+    """Say who trades on the account now; somebody else keeps a start from it, this bot itself does not."""
+    from tradebot.exchange.account_lease import lease_holders
+
+    settings = case.profile.exchange
+    try:
+        found = lease_holders(settings, case.signed(), case.environ)
+    except OSError as error:
+        text = f"whether another bot trades on this account cannot be known ({error.strerror}): a start is refused"
+        return [Said("fail", text, "name a folder of this user alone as exchange.requests.folder")]
+    others = [one for one in found if Path(one.home) != case.home.absolute()]
+    figures = {"holders": [_of(one) for one in found]}
+    if not found:
+        return [Said("ok", "no bot of this machine's user trades on this account", figures=figures)]
+    who = "; ".join(map(str, found))
+    if not others:
+        return [Said("ok", f"this bot trades on it: {who}", figures=figures)]
+    if settings.shared_account:
+        text = f"the account is shared with {who}"
+        return [Said("warn", text, "each of them has to say exchange.shared_account = true", figures)]
+    todo = "stop it, or let each of them say exchange.shared_account = true"
+    return [Said("fail", f"another tradebot trades on this account ({who}): a start is refused", todo, figures)]
+
+
+def _of(holder: Holder) -> dict[str, Any]:
+    return {"pid": holder.pid, "instance": holder.instance, "home": holder.home, "since_ms": holder.since_ms}
+
+
 async def balance(case: Case) -> Iterable[Said]:
     """Compare the quote that is free with what the profile would spend. A refused key is found out here, too."""
     from tradebot.exchange.outcomes import Failure
@@ -252,6 +286,18 @@ async def balance(case: Case) -> Iterable[Said]:
     if spendable < whole:
         return [Said("warn", f"{text}: there is enough for {int(spendable // one)}", "", figures)]
     return [Said("ok", text, figures=figures)]
+
+
+class _Warnings:
+    """Keeps what is warned of, as a log."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def emit(self, stream: Stream, level: Level, event_type: str, message: str = "", **fields: Any) -> None:
+        """Keep a warning."""
+        if level in {"WARNING", "ERROR"}:
+            self.words.append(message)
 
 
 def _place(case: Case) -> str:

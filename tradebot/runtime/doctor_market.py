@@ -167,14 +167,13 @@ async def _feed(case: Case, heard: _Heard) -> Feed:
         feed = await in_thread(partial(make_feed, profile, case.clock))
         case.instruments = listed(profile.venue.paper, feed.instruments())
         return feed
-    from tradebot.exchange.budget import Budget
     from tradebot.exchange.construction import connect, public_taps
     from tradebot.feeds.ccxt_live import CcxtLive
 
     visit, settings = case.visited(), profile.exchange
 
     def connected() -> Any:
-        exchange = connect(settings, public_taps(settings, Budget(case.clock)))
+        exchange = connect(settings, public_taps(settings, visit.budget))
         exchange.set_markets_from_exchange(visit.exchange)
         return exchange
 
