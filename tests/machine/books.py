@@ -6,9 +6,11 @@ It is a second reading of the journal, made without the engine's own rules, so t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from tests.machine.far import Far
 from tradebot.domain import facts as f
+from tradebot.domain.numbers import ZERO
 from tradebot.domain.orders import Side
 
 
@@ -25,6 +27,8 @@ class Books:
         self.plans: dict[str, f.OrderPlanned] = {}
         self.ends: dict[str, str] = {}
         """How the bot says that each order ended."""
+        self.adopted: dict[str, Decimal] = {}
+        """What the ledger took over of each asset by an operator's word."""
         self.paused = self.flattening = False
         self.trading = False
         self.entries_open = True
@@ -46,6 +50,12 @@ class Books:
                 if self.venue not in {"up", "degraded"} or self.clock == "wrong":
                     raise Broken(f"a buy of {fact.symbol} begins at a venue {self.venue}, the clock {self.clock}")
                 self._may_buy(f"a buy of {fact.symbol} begins")
+            case f.DriftSeen():
+                self._drift(fact)
+            case f.DriftAdopted():
+                self.adopted[fact.asset] = self.adopted.get(fact.asset, ZERO) + fact.change
+            case f.RivalNoticed():
+                raise Broken(f"{fact.client_id} is held to be another bot's, and there is none")
             case f.OrderDone():
                 self._end(fact.client_id, fact.outcome)
             case f.OrderRejected():
@@ -77,6 +87,10 @@ class Books:
                 self.clock = fact.state
             case _:
                 pass
+
+    def _drift(self, fact: f.DriftSeen) -> None:
+        if fact.found < fact.owned and fact.asset not in self._far.taken:
+            raise Broken(f"{fact.owned} {fact.asset} is owned, {fact.found} said to be left, and nobody took any")
 
     def _may_buy(self, what: str) -> None:
         if not self.trading or self.paused or self.flattening or not self.entries_open:

@@ -166,7 +166,8 @@ class Checks:
             raise Broken(f"trade {key[1]} of {key[0]} by {far.client_of[far.trades[key].order_id]} is not booked")
         owned = state.ledger.owned()
         with localcontext(EXACT):
-            moved: dict[str, Decimal] = {"USDT": state.ledger.opened}
+            moved = dict(self._books.adopted)
+            moved["USDT"] = moved.get("USDT", ZERO) + state.ledger.opened
             really = {asset: amount + far.foreign.get(asset, ZERO) for asset, amount in BALANCES.items()}
             for (symbol, _), trade in far.trades.items():
                 for asset, amount in flows(trade, symbol).items():

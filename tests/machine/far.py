@@ -94,6 +94,8 @@ class Far:
         self.client_of: dict[int, str] = {}
         self.foreign: dict[str, Decimal] = {}
         """What of each asset came or went otherwise than by own orders."""
+        self.taken: set[str] = set()
+        """Assets of which others took something."""
         self.news: list[Row] = []
         self.listening = False
         self._rows: dict[int, Past] = {}
@@ -211,6 +213,8 @@ class Far:
 
     def _foreign(self, asset: str, amount: Decimal) -> None:
         self.foreign[asset] = self.foreign.get(asset, ZERO) + amount
+        if amount < 0:
+            self.taken.add(asset)
 
     def _keep_balances(self) -> None:
         held = self.exchange.balances(KEY)

@@ -23,6 +23,7 @@ Kind = Literal["place", "cancel", "order", "open", "orders", "trades", "balances
 
 RECV_WINDOW_MS: Final = 5_000
 AHEAD_MS: Final = 1_000
+LONGEST_BALANCE_LAG_MS: Final = 700
 TIMEOUT_S: Final = 10.0
 LONGEST_LAG_MS: Final = 12_000
 """How long what is asked for may lag behind what is: less than the wait before absence is believed."""
@@ -258,7 +259,7 @@ class Network:
                     since_ms=what["since_ms"],
                 )  # fmt: skip
             case "balances":
-                return _balances(far.balances(lag_ms))
+                return _balances(far.balances(min(lag_ms, LONGEST_BALANCE_LAG_MS)))
             case "time":
                 return {"serverTime": far.now}
             case "info":

@@ -141,6 +141,15 @@ def _rearm(world: World, _which: int, _how: int) -> None:
     world.rearm()
 
 
+def _settle_drift(world: World, which: int, how: int) -> None:
+    asset = ("AAA", "BBB", "CCC", "USDT")[which % 4]
+    world.answer_drift(asset, ("adopt", "ignore", "close")[how % 3], Decimal(100) if which % 2 else None)
+
+
+def _look(world: World, _which: int, _how: int) -> None:
+    world.ask_balances()
+
+
 def _edit(world: World, which: int, _how: int) -> None:
     world.edit(which)
 
@@ -194,6 +203,8 @@ STEPS: Final[dict[str, tuple[int, Callable[[World, int, int], None]]]] = {
     "start": (4, _start),
     "ask": (2, _ask),
     "rearm": (1, _rearm),
+    "settle drift": (2, _settle_drift),
+    "look": (1, _look),
     "edit": (1, _edit),
     "shut": (1, _shut),
     "picture": (2, _picture),

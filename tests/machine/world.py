@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tests.machine.books import Books, Broken
 from tests.machine.bot import VARIANTS, Bot
@@ -176,6 +176,16 @@ class World:
         """Let an operator re-arm everything."""
         if self.bot is not None:
             self.bot.inject(e.RearmAsked("", "o", self._wall()))
+
+    def answer_drift(self, asset: str, action: Literal["adopt", "ignore", "close"], price: Decimal | None) -> None:
+        """Let an operator settle a difference between account and ledger."""
+        if self.bot is not None:
+            self.bot.inject(e.DriftAnswered(asset, action, price, "o", self._wall()))
+
+    def ask_balances(self) -> None:
+        """Let it be time to compare the account."""
+        if self.bot is not None:
+            self.bot.inject(e.BalancesWanted(self._wall()))
 
     def edit(self, variant: int) -> None:
         """Let another profile come into force; the history holds it first."""
