@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import io
 import os
 import resource
 import sys
-import threading
-import traceback
 from collections.abc import Iterable, Mapping
-from types import TracebackType
 from typing import Any
 
 from tradebot.config.secrets import KEPT, key_like, mask
@@ -18,6 +15,15 @@ from tradebot.exchange.credentials import NAMES, keep_secret
 
 _LEAST_CORE_BYTES = 1
 """Too small for any core file; and, unlike 0, also keeps the kernel from handing one to a program (core(5))."""
+
+
+class MaskedText(io.TextIOWrapper):
+    """A standard stream that writes no key, whoever prints: a command, a library, Python's own traceback."""
+
+    def write(self, text: str, /) -> int:
+        """Write `text` with every key masked; return its length."""
+        super().write(mask(text))
+        return len(text)
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,12 +34,21 @@ class Parser(argparse.ArgumentParser):
 
 
 def hide_keys(environ: Mapping[str, str]) -> None:
-    """Let nothing that ends this process show a key: no traceback of any thread, no record, no core file."""
+    """Let nothing that this process prints show a key, and let no core file hold one."""
     keep_secret(environ)
-    sys.excepthook = _uncaught
-    threading.excepthook = _uncaught_in_thread
-    sys.unraisablehook = _unraisable
-    logging.lastResort = _LastResort()
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and not isinstance(stream, MaskedText):
+            encoding, errors, by_line, through = (
+                stream.encoding,
+                stream.errors,
+                stream.line_buffering,
+                stream.write_through,
+            )
+            stream.flush()
+            masked = MaskedText(stream.detach(), encoding, errors, line_buffering=by_line, write_through=through)
+            setattr(sys, name, masked)
+            setattr(sys, f"__{name}__", masked)
     if any(environ.get(name) or environ.get(f"{name}_FILE") for name in NAMES):
         _, hard = resource.getrlimit(resource.RLIMIT_CORE)
         soft = _LEAST_CORE_BYTES if hard == resource.RLIM_INFINITY else min(_LEAST_CORE_BYTES, hard)
@@ -46,44 +61,3 @@ def hide_typed(words: Iterable[str]) -> None:
         for part in {word, word.partition("=")[2]}:
             if key_like(part) and not os.path.exists(part):
                 KEPT.register(part)
-
-
-def _uncaught(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
-    _print("".join(traceback.format_exception(kind, error, at)))
-
-
-def _uncaught_in_thread(caught: threading.ExceptHookArgs) -> None:
-    if caught.exc_type is SystemExit:
-        return
-    name = "?" if caught.thread is None else caught.thread.name
-    lines = traceback.format_exception(caught.exc_type, caught.exc_value, caught.exc_traceback)
-    _print(f"Exception in thread {name}:\n{''.join(lines)}")
-
-
-def _unraisable(ignored: sys.UnraisableHookArgs) -> None:
-    said = ignored.err_msg or "Exception ignored in"
-    lines = traceback.format_exception(ignored.exc_type, ignored.exc_value, ignored.exc_traceback)
-    _print(f"{said}: {ignored.object!r}\n{''.join(lines)}")
-
-
-class _LastResort(logging.Handler):
-    """Where records go that no log takes: Python's own prints them as they are."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print one record to the error stream."""
-        try:
-            text = self.format(record)
-        except (TypeError, ValueError, KeyError):
-            text = f"{record.name}: a record that cannot be put into words"
-        _print(f"{text}\n")
-
-
-def _print(text: str) -> None:
-    try:
-        sys.stderr.write(mask(text))
-        sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):
-        return  # nobody can read it any more

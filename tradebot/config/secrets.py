@@ -26,6 +26,7 @@ PIECE: Final = 12
 _GRAM: Final = 6
 """Texts are looked through in steps of so many: `PIECE` characters hold one whole step, wherever they begin."""
 
+_WORTH_A_LOOK: Final = 400  # so long a text is looked through quickly first
 _ENCODED_FROM: Final = 8  # a shorter text leaves too few characters of its own in base64
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
 _LINES: Final = re.compile(r"[\r\n]+|(?:\\[rn])+")
@@ -81,7 +82,7 @@ class Secrets:
 
     def text(self, text: str) -> str:
         """Return `text` with every secret and every signature masked."""
-        if self._places:
+        if self._places and (len(text) < _WORTH_A_LOOK or self._suspect(text.encode("utf-8", "surrogatepass"))):
             text = self._long_masked(text)
         for secret in self._short:
             text = text.replace(secret, MASK)

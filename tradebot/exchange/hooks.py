@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from tradebot.config.secrets import mask
 from tradebot.exchange.budget import ASKING, RETRY_AFTER, Budget, weight_of
 from tradebot.exchange.dialects import Dialect
 from tradebot.exchange.evidence import TRAIL, Evidence, attach, evidence_in, evidence_of
@@ -87,6 +88,10 @@ class _RestHooks(_CCXT):  # type: ignore[misc]  # stands before a class known on
             taps.budget.done(ticket, answered=answered)
         taps.on_fate(None)
         return answer
+
+    def log(self, *told: Any) -> None:
+        """Tell what ccxt would print: whole requests with their headers, once somebody makes it `verbose`."""
+        self.logger.warning(mask(" ".join(str(each) for each in told)))
 
     def handle_errors(
         self,

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from msgspec import Struct, field
 
+from tradebot.config.secrets import mask
 from tradebot.config.sections.shutdown import Shutdown
 from tradebot.domain.errors import CannotStart, ExitCode
 from tradebot.domain.facts import Level
@@ -127,7 +128,7 @@ class Coordinator:
 
     def crash(self, what: str, error: BaseException) -> None:
         """End the run with exit code 1 because of `error`; the traceback goes to the log."""
-        text = f"{what}: {type(error).__name__}: {error}"
+        text = mask(f"{what}: {type(error).__name__}: {error}")
         self._log.emit("events", "ERROR", "CRASHED", text, traceback=trace(error))
         if not self.ending.error:
             self.ending.error = text
@@ -310,5 +311,5 @@ def _said(work: Coroutine[Any, Any, None]) -> Callable[[], Coroutine[Any, Any, s
 
 
 def trace(error: BaseException) -> str:
-    """Return the traceback of `error`, causes included, as text."""
-    return "".join(traceback.format_exception(error))
+    """Return the traceback of `error`, causes included, as text without keys."""
+    return mask("".join(traceback.format_exception(error)))
