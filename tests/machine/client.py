@@ -63,6 +63,7 @@ class BinanceAsCcxt:
     """An exchange object of ccxt, as far as the venue uses it."""
 
     id = "binance"
+    enableRateLimit = True  # noqa: N815 - ccxt's name; spaced by ccxt, its own methods word every request
     tradebot_session = NoSession()
 
     async def close(self) -> None:
