@@ -26,6 +26,7 @@ from tradebot.exchange.parsing import (
     orders_of,
     standing_of,
 )
+from tradebot.exchange.quick_orders import QuickOrders
 
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ class Requests:
         self._dialect: Dialect = dialect_of(exchange.id)
         self._hide = credentials.hide
         self._can = can
+        self._quick = QuickOrders(exchange)
 
     async def place(self, command: PlaceOrder) -> Outcome:
         """Send an order once. Prices and amounts leave as texts, exactly as decided.
@@ -57,6 +59,12 @@ class Requests:
             wire = self._dialect.to_wire(command.client_id)
         except ValueError as error:
             return NeverSent(str(error))
+        send = self._quick.send(command, wire) or self._worded(command, wire)
+        answer = await self._ask(send, though_cancelled=True)
+        return _read(answer, lambda found: Accepted(order_of(found, command.symbol, self._dialect)))
+
+    def _worded(self, command: PlaceOrder, wire: str) -> Callable[[], Awaitable[Any]]:
+        """Return what lets ccxt word and send an order."""
         params: dict[str, Any] = {self._dialect.place_param: wire}
         exchange, symbol, side = self._exchange, command.symbol, command.side.value
         if command.type is OrderType.LIMIT:
@@ -65,13 +73,10 @@ class Requests:
             else:
                 params["timeInForce"] = command.tif.value
             price = plain(command.price)
-            send = partial(exchange.create_order, symbol, "limit", side, plain(command.amount), price, params)
-        elif command.quote_amount:
-            send = partial(exchange.create_market_buy_order_with_cost, symbol, plain(command.quote_amount), params)
-        else:
-            send = partial(exchange.create_order, symbol, "market", side, plain(command.amount), None, params)
-        answer = await self._ask(send, though_cancelled=True)
-        return _read(answer, lambda found: Accepted(order_of(found, symbol, self._dialect)))
+            return partial(exchange.create_order, symbol, "limit", side, plain(command.amount), price, params)
+        if command.quote_amount:
+            return partial(exchange.create_market_buy_order_with_cost, symbol, plain(command.quote_amount), params)
+        return partial(exchange.create_order, symbol, "market", side, plain(command.amount), None, params)
 
     async def cancel(self, client_id: str, symbol: str, venue_id: str) -> SeenOrder | Failure | None:
         """Ask for a cancel; return the order where the answer tells how it ended, None where it only says yes.
