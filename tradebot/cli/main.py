@@ -36,6 +36,7 @@ BOT = "tradebot.cli.run"
 COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("tradebot.cli.validate", "Check profiles: one line a fault, exit code 0 or 1."),
     "doctor": ("tradebot.cli.doctor", "Check everything before the first order; nothing is changed."),
+    "recover": ("tradebot.cli.recover", "Show what a start would do with what was left, or mend a damaged journal."),
     "profile": ("tradebot.cli.profile", "Show a profile, its settings, and the generations that were in force."),
     "init": ("tradebot.cli.init", "Write a commented profile to start from."),
     "schema": ("tradebot.cli.schema", "Write or check the JSON Schema, the API's document and the reference."),

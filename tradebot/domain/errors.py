@@ -43,5 +43,9 @@ class StorageFailed(TradebotError):
     """A journal, checkpoint or account store could not be read or written; nothing more may be sent."""
 
 
+class NewerVersion(StorageFailed):
+    """A file is from a newer version of this program: it is whole, and only that version may touch it."""
+
+
 class DataInvalid(TradebotError):
     """A recording cannot be read as it stands; the text names file and place."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 from tradebot.config.loader import Loaded
 from tradebot.config.profile import Profile
 from tradebot.domain.account import AccountImage
-from tradebot.domain.errors import CannotStart, ExitCode, StorageFailed
+from tradebot.domain.errors import CannotStart, ExitCode, NewerVersion, StorageFailed
 from tradebot.domain.orders import Side
 from tradebot.engine.engine import Engine
 from tradebot.ports import Clock, Log
@@ -37,6 +37,8 @@ from tradebot.telemetry.log_files import OneFile, SplitFiles
 from tradebot.telemetry.logs import LogPipeline
 from tradebot.telemetry.metrics import SwitchedMetrics
 from tradebot.telemetry.recorder import FactRecorder
+
+REBUILD = "`tradebot recover --rebuild` put back what the venue proves (--dry-run shows it first)"
 
 _SQLITE_TAILS = ("-wal", "-shm", "-archive")
 
@@ -165,13 +167,14 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
             if aside is not None:
                 text = f"--fresh: {path.name} is set aside as {aside.name}"
                 telling.log.emit("events", "WARNING", "STATE_SET_ASIDE", text, path=str(path), aside=str(aside))
-    journal = SqliteJournal.open(
-        home.journal,
-        batch_ms=settings.batch_ms,
-        wal_mb=settings.wal_mb,
-        retry_s=settings.retry_s,
-        durability=settings.durability,
-    )
+    with _mendable():
+        journal = SqliteJournal.open(
+            home.journal,
+            batch_ms=settings.batch_ms,
+            wal_mb=settings.wal_mb,
+            retry_s=settings.retry_s,
+            durability=settings.durability,
+        )
     stack.callback(journal.close, limits.callback_timeout_s)
     keeping = Keeping(settings.keep_days, settings.keep_facts, settings.archive)
     keeper = JournalKeeper(journal, keeping, settings.prune_interval_s, telling.log, clock.now_ms)
@@ -240,8 +243,9 @@ def _taken_back(
         except StorageFailed as error:
             why = str(error)
     engine = make()
-    kept = _snapshot(profile, opened, telling)
-    summary = str(engine.restore(kept, opened.journal.read(int(kept["seq"]) if kept else 0)))
+    with _mendable():
+        kept = _snapshot(profile, opened, telling)
+        summary = str(engine.restore(kept, opened.journal.read(int(kept["seq"]) if kept else 0)))
     if story := _contradiction(profile, engine, opened):
         raise CannotStart(
             f"{opened.home.folder}: the journal and the paper account contradict each other: {story}; "
@@ -251,6 +255,17 @@ def _taken_back(
     if why:
         _set_aside_checkpoint(opened, telling, clock, why)
     return engine, summary
+
+
+@contextmanager
+def _mendable() -> Iterator[None]:
+    """Say of a damaged journal how it is mended; one of a newer version is not damaged."""
+    try:
+        yield
+    except NewerVersion:
+        raise
+    except StorageFailed as error:
+        raise StorageFailed(f"{error}; put back a sound copy, or let {REBUILD}") from error
 
 
 def _snapshot(profile: Profile, opened: Opened, telling: Telling) -> dict[str, Any] | None:
@@ -273,6 +288,8 @@ def _checkpoint(profile: Profile, opened: Opened, telling: Telling, clock: Clock
         return None
     try:
         document = read_checkpoint(opened.home.checkpoint)
+    except NewerVersion:
+        raise
     except StorageFailed as error:
         _set_aside_checkpoint(opened, telling, clock, str(error))
         return None
@@ -281,7 +298,7 @@ def _checkpoint(profile: Profile, opened: Opened, telling: Telling, clock: Clock
         if opened.image is None and profile.venue.kind != "paper":  # nothing here could tell which orders are missing
             raise CannotStart(
                 f"{opened.home.journal}: facts are lost ({opened.home.checkpoint.name}: {why}), and orders among them "
-                "would be nobody's; put back both files, or take the checkpoint away to go on from the journal alone",
+                f"would be nobody's; put back both files, or let {REBUILD}",
                 ExitCode.RECOVERY_REFUSED,
             )
         _set_aside_checkpoint(opened, telling, clock, why)

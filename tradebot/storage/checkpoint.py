@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from tradebot.domain.errors import StorageFailed
+from tradebot.domain.errors import NewerVersion, StorageFailed
 from tradebot.ports import Log
 from tradebot.storage.files import reason, write_atomic
 
@@ -172,8 +172,10 @@ def parse_checkpoint(data: bytes, name: str) -> dict[str, Any]:
         raise StorageFailed(f"{name} is damaged ({error})") from error
     if not isinstance(document, dict):
         raise StorageFailed(f"{name} is damaged (not an object)")
-    if document.get("schema") != SCHEMA:
-        raise StorageFailed(f"{name} is of schema {document.get('schema', 'none')}, this version reads schema {SCHEMA}")
+    schema = document.get("schema")
+    if schema != SCHEMA:
+        kind = NewerVersion if type(schema) is int and schema > SCHEMA else StorageFailed
+        raise kind(f"{name} is of schema {document.get('schema', 'none')}, this version reads schema {SCHEMA}")
     if type(document.get("seq")) is not int or not isinstance(document.get("windows"), dict):
         raise StorageFailed(f"{name} is damaged (`seq` or `windows` is missing)")
     if not data.startswith(_head(data[len(_head(b"")) :])):

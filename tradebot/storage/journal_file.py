@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
-from tradebot.domain.errors import StorageFailed
+from tradebot.domain.errors import NewerVersion, StorageFailed
 from tradebot.domain.facts import Fact
 from tradebot.storage import journal_archive
 from tradebot.storage.files import reason, sync_folder
@@ -27,6 +27,16 @@ SYNCHRONOUS: Final[dict[Durability, str]] = {"power": "FULL", "process": "NORMAL
 """SQLite's word for each: with FULL a commit waits until its write-ahead log is on the disk (sqlite.org/pragma)."""
 
 INSERT = "INSERT INTO facts (seq, at_ms, fact, body, crc) VALUES (?, ?, ?, ?, ?)"
+
+MOST_AT_ONCE = 32
+"""Facts that one statement takes: it gives way to the engine's thread once, not for each of them."""
+
+
+def insert(count: int) -> str:
+    """Return the statement that takes so many facts."""
+    return INSERT + ", (?, ?, ?, ?, ?)" * (count - 1)
+
+
 
 WIDTH = 5
 """Columns of a fact's row."""
@@ -50,6 +60,8 @@ def connect(path: Path, *, busy_s: float = 0.0, synchronous: str = "NORMAL") -> 
     """
     try:
         new = not path.exists()
+        if not new:
+            _refuse_newer(path)
         path.touch(mode=0o600, exist_ok=True)
         if new and synchronous == "FULL":
             sync_folder(path.parent)
@@ -156,7 +168,19 @@ def check_schema(path: Path, database: sqlite3.Connection) -> int:
     for schema in READABLE:
         if version == str(schema):
             return schema
-    raise StorageFailed(f"{path}: journal of schema {version}, this version reads schema {SCHEMA}")
+    kind = NewerVersion if version.isdecimal() and int(version) > SCHEMA else StorageFailed
+    raise kind(f"{path}: journal of schema {version}, this version reads schema {SCHEMA}")
+
+
+def _refuse_newer(path: Path) -> None:
+    """Raise NewerVersion where the file is from one, before anything about it is changed, its log files included."""
+    try:
+        with closing(sqlite3.connect(f"file:{_quoted(path)}?immutable=1", uri=True)) as database:
+            row = database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    except sqlite3.Error:
+        return  # what it is shows when it is opened
+    if row is not None and str(row[0]).isdecimal() and int(row[0]) > SCHEMA:
+        raise NewerVersion(f"{path}: journal of schema {row[0]}, this version reads schema {SCHEMA}")
 
 
 def _tables(database: sqlite3.Connection) -> set[str]:

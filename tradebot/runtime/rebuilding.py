@@ -1,0 +1,192 @@
+"""How does a home with a damaged journal get a sound one again? Asked by `tradebot recover --rebuild`.
+
+What the files prove comes first, then what the venue's own history tells of the time after. The result is checked
+against the account before anything is touched; the damaged files are set aside, never deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from tradebot.config.profile import Profile
+from tradebot.domain.account import AccountImage
+from tradebot.domain.errors import CannotStart, ExitCode
+from tradebot.domain.facts import Fact, OrderFilled, OrderPlanned
+from tradebot.domain.market import Instrument
+from tradebot.domain.numbers import ZERO, exact, plain
+from tradebot.engine.engine import Engine
+from tradebot.engine.rebuilding import Rebuilding, Unproven, opening_cash
+from tradebot.runtime.agreement import disagreement
+from tradebot.runtime.recovering import Files, restored
+from tradebot.storage.checkpoint import assemble
+from tradebot.storage.files import set_aside
+from tradebot.storage.home import Home
+from tradebot.storage.journal import SqliteJournal
+from tradebot.storage.journal_pruning import begin_with
+from tradebot.storage.journal_salvage import Seen
+from tradebot.storage.sound import Sound
+
+JOURNAL_TAILS: Final = ("-wal", "-shm", "-archive")
+_PATIENCE_S: Final = 60.0
+_GRID: Final = exact("0.00000001")
+
+
+class Proof(Struct, frozen=True):
+    """A state that files and venue prove together: the sound facts, and those put back after them, with their times."""
+
+    sound: Sound
+    added: tuple[tuple[tuple[Fact, ...], int], ...]
+    restored: str
+    orders: int
+    fills: int
+
+    @property
+    def facts(self) -> list[Fact]:
+        """The facts put back."""
+        return [fact for group, _ in self.added for fact in group]
+
+
+class History(Protocol):
+    """A venue that tells what own orders did."""
+
+    @property
+    def instruments(self) -> Sequence[Instrument]:
+        """What it trades in the quote currency."""
+        ...
+
+    async def history(self, symbols: Collection[str], since_ms: int) -> AccountImage:
+        """Return own orders and trades since a time, and the balances."""
+        ...
+
+    async def strangers(self, known: Collection[str]) -> list[str]:
+        """Return own open orders that are not among `known`."""
+        ...
+
+
+def prove_on_paper(profile: Profile, files: Files, instruments: Sequence[Instrument], now_ms: int) -> Proof:
+    """Return the state that the paper account proves, to the last unit. Raises CannotStart (exit code 5)."""
+    image = files.image
+    if image is None:
+        raise _refused("there is no paper account to prove anything by; `--fresh` begins a new one")
+    engine, text, proof = _begin(profile, files.sound, instruments, image)
+    if files.sound.empty and image.next_order - 1 > len(image.orders):
+        raise _refused("the account's store holds not all of its orders any more; `--fresh` begins a new account")
+    _adopt(engine, files.sound, image, proof, now_ms, profile.market.quote)
+    if story := disagreement(engine.state, image, profile.market.quote):
+        raise _refused(f"what was put back does not make up the account: {story}")
+    return _proof(files.sound, proof, text)
+
+
+async def prove_at_exchange(profile: Profile, files: Files, venue: History, now_ms: int) -> Proof:
+    """Return the state that the exchange's history proves for own quantities. Raises CannotStart (exit code 5)."""
+    sound = files.sound
+    peek, _ = restored(profile, sound, ())
+    named = profile.market.symbols or [one.symbol for one in venue.instruments]
+    held = {*peek.state.ledger.positions, *(order.symbol for order in peek.state.orders.values())}
+    image = await venue.history({*named, *held}, sound.at_ms)
+    engine, text, proof = _begin(profile, sound, venue.instruments, image)
+    _adopt(engine, sound, image, proof, now_ms, profile.market.quote)
+    if left := await venue.strangers(set(engine.state.orders)):
+        raise _refused(f"the exchange has open orders of this bot that its history does not tell: {', '.join(left)}")
+    for asset, owned in sorted(engine.state.ledger.owned().items()):
+        total = image.balances[asset].total if asset in image.balances else ZERO
+        if asset != engine.state.ledger.quote and owned > 0 and total < owned:
+            words = f"the account holds {plain(total)} {asset}, its own orders make up {plain(owned)}"
+            raise _refused(f"{words}: something was sold or taken away by hand")
+    return _proof(sound, proof, text)
+
+
+def write(home: Home, proof: Proof, profile: Profile, now_ms: int) -> list[str]:
+    """Set damaged files aside and write the proven journal; return what was done, in lines. Raises StorageFailed."""
+    said = []
+    sound, journal = proof.sound, home.journal
+    broken = [journal]
+    if any(str(home.checkpoint) in words or home.checkpoint.name in words for words in sound.damage):
+        broken.append(home.checkpoint)
+    for path in broken:
+        aside = set_aside(path, now_ms, tails=JOURNAL_TAILS)
+        if aside is not None:
+            said.append(f"{path.name} is set aside as {aside.name}")
+    durability = profile.journal.durability
+    if sound.document is not None:
+        begin_with(journal, _bytes(sound.document), now_ms, durability=durability)
+    _append(journal, sound.tail, proof, profile)
+    said.append(f"{journal.name} is written anew: {len(sound.tail):,} sound facts, {len(proof.facts):,} put back")
+    return said
+
+
+def _begin(
+    profile: Profile, sound: Sound, instruments: Sequence[Instrument], image: AccountImage
+) -> tuple[Engine, str, list[tuple[tuple[Fact, ...], int]]]:
+    known = {one.symbol: one for one in instruments}
+    for order in image.orders.values():
+        if order.symbol not in known:
+            base, _, quote = order.symbol.partition("/")
+            known[order.symbol] = Instrument(order.symbol, base, quote, tick_size=_GRID, amount_step=_GRID)
+    engine, text = restored(profile, sound, list(known.values()))
+    engine.desk.now = sound.at_ms
+    return engine, text, []
+
+
+def _adopt(
+    engine: Engine,
+    sound: Sound,
+    image: AccountImage,
+    proof: list[tuple[tuple[Fact, ...], int]],
+    now_ms: int,
+    quote: str,
+) -> None:
+    rebuilding = Rebuilding(
+        engine, sound.planned, sound.booked, lambda facts, at_ms: proof.append((tuple(facts), at_ms))
+    )
+    try:
+        if not engine.state.ledger.is_open:
+            sides = {order.client_id: order.side for order in image.orders.values()}
+            began = min([now_ms, *(order.arrives_ms for order in image.orders.values())])
+            rebuilding.open(quote, opening_cash(image, quote, sides), began)
+        rebuilding.adopt(image, now_ms)
+    except Unproven as error:
+        raise _refused(str(error)) from error
+
+
+def _proof(sound: Sound, added: list[tuple[tuple[Fact, ...], int]], text: str) -> Proof:
+    facts = [fact for group, _ in added for fact in group]
+    orders = sum(isinstance(fact, OrderPlanned) for fact in facts)
+    fills = sum(isinstance(fact, OrderFilled) for fact in facts)
+    return Proof(sound, tuple(added), text, orders, fills)
+
+
+def _append(path: Path, tail: Sequence[Seen], proof: Proof, profile: Profile) -> None:
+    settings = profile.journal
+    journal = SqliteJournal.open(
+        path,
+        batch_ms=settings.batch_ms,
+        wal_mb=settings.wal_mb,
+        retry_s=settings.retry_s,
+        durability=settings.durability,
+    )
+    try:
+        for _, at_ms, fact in tail:
+            journal.append([fact], at_ms)
+        for facts, at_ms in proof.added:
+            journal.append(facts, at_ms)
+    finally:
+        complete = journal.close(_PATIENCE_S)
+    if not complete:
+        raise journal.failed or _refused(f"{path}: could not be written in {_PATIENCE_S:g} s")
+
+
+def _bytes(document: dict[str, Any]) -> bytes:
+    """Return a document as it stood in its file."""
+    core = {key: value for key, value in document.items() if key not in {"schema", "windows"}}
+    windows = [(symbol, msgspec.json.encode(kept)) for symbol, kept in document["windows"].items()]
+    return assemble(msgspec.json.encode(core), windows)
+
+
+def _refused(why: str) -> CannotStart:
+    return CannotStart(f"nothing is rebuilt: {why}", ExitCode.RECOVERY_REFUSED)

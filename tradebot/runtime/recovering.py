@@ -1,0 +1,216 @@
+"""What would a start do with what lies in a home? Asked by `tradebot recover`; the engine itself says so, nothing acts.
+
+All files are read from a copy: even to look into a journal that was not closed changes it. The venue is asked by
+questions alone; orders and cancels that the engine wants are told and go nowhere.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+from msgspec import Struct
+
+from tradebot.config.profile import Profile
+from tradebot.domain.account import AccountImage
+from tradebot.domain.commands import CancelOrder, Command, QueryBalances, QueryOrder, ReconcileOrders
+from tradebot.domain.errors import CannotStart, ExitCode, StorageFailed
+from tradebot.domain.events import BalancesReported, Event, RunStarted
+from tradebot.domain.facts import Fact, RecoveryPlanned
+from tradebot.domain.market import Instrument
+from tradebot.domain.numbers import ZERO, exact, plain
+from tradebot.domain.orders import Balance
+from tradebot.engine.engine import Engine
+from tradebot.engine.recovery_plan import Protected, planned, protection
+from tradebot.runtime.clock import WallClock
+from tradebot.runtime.instruments import listed
+from tradebot.runtime.opening import unwatched
+from tradebot.runtime.places import make_feed
+from tradebot.storage.account import AccountStore
+from tradebot.storage.sound import Sound, read_sound
+from tradebot.venues.account import LIVE
+from tradebot.venues.paper import PaperVenue
+
+FILES = ("journal.sqlite", "checkpoint.json", "account.sqlite")
+_TAILS = ("", "-wal", "-shm")
+_GRID = exact("0.00000001")
+_ROUNDS = 3
+"""So often what was learned may raise further questions: fills that a first answer only counted."""
+
+
+class Files(Struct, frozen=True):
+    """What a home holds, in a copy: the sound facts, and the paper account where there is one."""
+
+    sound: Sound
+    image: AccountImage | None
+
+
+class Oracle(Protocol):
+    """A venue that is only asked."""
+
+    async def answer(self, questions: Sequence[ReconcileOrders | QueryBalances]) -> list[Event]:
+        """Return what it answers."""
+        ...
+
+    async def strangers(self, known: Collection[str]) -> list[str]:
+        """Return own open orders that are not among `known`."""
+        ...
+
+
+class Compared(Struct, frozen=True):
+    """What the venue's answers make of the plan: the facts that follow, and what is wanted of the venue then."""
+
+    facts: tuple[Fact, ...]
+    cancels: tuple[str, ...]
+    unsettled: dict[str, int]
+    strangers: tuple[str, ...]
+    drift: tuple[str, ...]
+
+
+class Rehearsed(Struct, frozen=True):
+    """What a start would do. `compared` is None where the venue was not asked."""
+
+    restored: str
+    damage: tuple[str, ...]
+    plan: RecoveryPlanned
+    protected: tuple[Protected, ...]
+    compared: Compared | None
+
+
+@contextmanager
+def copied(home: Path) -> Iterator[Path]:
+    """Give a copy of a home's files, which is gone afterwards. Raises StorageFailed."""
+    with TemporaryDirectory(prefix="tradebot-recover-") as folder:
+        try:
+            for name in FILES:
+                for tail in _TAILS:
+                    if (home / (name + tail)).is_file():
+                        shutil.copyfile(home / (name + tail), Path(folder) / (name + tail))
+        except OSError as error:
+            raise StorageFailed(f"{home}: cannot be copied to be looked at ({error})") from error
+        yield Path(folder)
+
+
+def read_files(folder: Path, profile: Profile) -> Files:
+    """Return what lies in a copied home. Raises StorageFailed, NewerVersion."""
+    image = None
+    if (folder / "account.sqlite").is_file():
+        store = AccountStore(folder / "account.sqlite", orders_kept=profile.venue.paper.keep_orders, busy_s=0.0)
+        try:
+            image = store.load()
+        finally:
+            store.close()
+    return Files(read_sound(folder / "journal.sqlite", folder / "checkpoint.json"), image)
+
+
+def restored(profile: Profile, sound: Sound, instruments: Sequence[Instrument]) -> tuple[Engine, str]:
+    """Return an engine with the state taken back and the line that says from what.
+
+    Symbols that `instruments` does not name are watched on the finest grid: nothing is placed here.
+    Raises CannotStart where sound facts contradict each other.
+    """
+    known = {one.symbol: one for one in instruments}
+    while True:
+        engine = Engine(profile, list(known.values()))
+        try:
+            text = str(engine.restore(sound.document, sound.tail))
+        except StorageFailed as error:
+            raise CannotStart(str(error), ExitCode.RECOVERY_REFUSED) from error
+        missing = unwatched(engine) - set(known)
+        if not missing:
+            return engine, text
+        for name in missing:
+            base, _, quote = name.partition("/")
+            known[name] = Instrument(name, base, quote, tick_size=_GRID, amount_step=_GRID)
+
+
+async def rehearse(profile: Profile, files: Files, oracle: Oracle | None, now_ms: int) -> Rehearsed:
+    """Return what a start at `now_ms` would do; `oracle` is asked where there is one. Raises CannotStart."""
+    engine, text = restored(profile, files.sound, ())
+    desk = engine.desk
+    desk.now = now_ms
+    plan, held = planned(desk), tuple(protection(desk))
+    compared = None if oracle is None else await _compare(engine, oracle, now_ms)
+    return Rehearsed(text, files.sound.damage, plan, held, compared)
+
+
+async def _compare(engine: Engine, oracle: Oracle, now_ms: int) -> Compared:
+    known = set(engine.state.orders)
+    facts, commands = engine.process(RunStarted("rehearsal", now_ms), now_ms)
+    told, cancels = list(facts), _cancels(commands)
+    balances: dict[str, Balance] = {}
+    for _ in range(_ROUNDS):
+        questions = _questions(commands, now_ms)
+        if not questions:
+            break
+        commands = []
+        for event in await oracle.answer(questions):
+            if isinstance(event, BalancesReported):
+                balances = event.balances
+            facts, wanted = engine.process(event, now_ms)
+            told += facts
+            commands += wanted
+        cancels += _cancels(commands)
+    unsettled = dict(Counter(engine.desk.unsettled or {}))
+    strangers = tuple(await oracle.strangers(known | set(engine.state.orders)))
+    return Compared(tuple(told), tuple(cancels), unsettled, strangers, tuple(drift(engine, balances)))
+
+
+def drift(engine: Engine, balances: dict[str, Balance]) -> list[str]:
+    """Say where the account does not hold what the ledger owns; more of a base asset than that is somebody else's."""
+    ledger = engine.state.ledger
+    if not ledger.is_open or not balances:
+        return []
+    said = []
+    for asset, owned in sorted(ledger.owned().items()):
+        total = balances[asset].total if asset in balances else ZERO
+        if total < owned or (asset == ledger.quote and total != owned):
+            said.append(f"the account holds {plain(total)} {asset}, the ledger {plain(owned)}")
+    return said
+
+
+def _questions(commands: Sequence[Command], now_ms: int) -> list[ReconcileOrders | QueryBalances]:
+    asked: list[ReconcileOrders | QueryBalances] = []
+    for command in commands:
+        if isinstance(command, QueryOrder):
+            asked.append(ReconcileOrders((command,), now_ms))
+        elif isinstance(command, ReconcileOrders | QueryBalances):
+            asked.append(command)
+    return asked
+
+
+def _cancels(commands: Sequence[Command]) -> list[str]:
+    return [command.client_id for command in commands if isinstance(command, CancelOrder)]
+
+
+class PaperOracle:
+    """A paper account that is only asked."""
+
+    def __init__(self, profile: Profile, image: AccountImage, now_ms: int) -> None:
+        self._venue = PaperVenue(profile.venue.paper, {}, profile.market.quote, profile.bot.seed, image)
+        self._image = image
+        self._now_ms = now_ms
+
+    async def answer(self, questions: Sequence[ReconcileOrders | QueryBalances]) -> list[Event]:
+        """Return what it answers."""
+        return [event for question in questions for _, event in self._venue.submit(question, self._now_ms)]
+
+    async def strangers(self, known: Collection[str]) -> list[str]:
+        """Return open orders that are not among `known`."""
+        return sorted(
+            order.client_id
+            for order in self._image.orders.values()
+            if order.status in LIVE and order.client_id not in known
+        )
+
+
+def paper_instruments(profile: Profile, *, offline: bool) -> Sequence[Instrument]:
+    """Return what a paper account trades, none where that has to be asked for and nobody may be."""
+    if offline and profile.feed.kind == "ccxt":
+        return ()
+    return listed(profile.venue.paper, make_feed(profile, WallClock()).instruments())
