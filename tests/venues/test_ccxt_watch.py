@@ -142,7 +142,7 @@ async def test_a_start_with_a_symbol_that_is_halted_or_not_listed_any_more_tells
         assert seen == {
             "BTC/USDT": (True, "TRADING"),
             "ETH/USDT": (False, "BREAK"),
-            "OLD/USDT": (False, "not listed"),
+            "OLD/USDT": (False, "delisted"),
         }
 
 

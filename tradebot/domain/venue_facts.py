@@ -29,6 +29,10 @@ LEVELS: Final[dict[VenueState | ClockState | Action, Level]] = {
 """How loud each is told; what is not named is INFO."""
 
 
+DELISTED: Final = "delisted"
+"""The reason of a quarantine that no waiting ends: the venue does not know the symbol any more."""
+
+
 class VenueStateChanged(Fact, frozen=True):
     """The venue came into another state; `until_ms` is when it lets us ask again, 0 where it does not say."""
 

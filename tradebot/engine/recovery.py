@@ -14,6 +14,7 @@ from tradebot.domain.events import Event, OrderNotFound, OrderReported, RunStart
 from tradebot.domain.facts import Fact, OrderFilled, RecoveryCompleted, RunOpened
 from tradebot.domain.numbers import EXACT, ZERO
 from tradebot.domain.orders import Position, Side
+from tradebot.domain.venue_facts import DELISTED
 from tradebot.engine.budget import Budget
 from tradebot.engine.desk import Desk
 from tradebot.engine.exits import try_now
@@ -60,7 +61,7 @@ class Recovery:
 
         Return whether trading is allowed by it.
         """
-        if not self._running:
+        if not self._running and not self._open:
             return False
         desk = self.desk
         self._away.book(desk.facts, desk.state.ledger.positions)
@@ -68,7 +69,7 @@ class Recovery:
             self._answered.add(event.client_id)
         for client_id in {getattr(event, "client_id", ""), *(getattr(fact, "client_id", "") for fact in desk.facts)}:
             self._look(client_id)
-        if self._open or not self.budget.told:
+        if not self._running or self._awaited() or not self.budget.told:
             return False
         self._running = False
         away = self._away
@@ -84,6 +85,11 @@ class Recovery:
             )
         )
         return True
+
+    def _awaited(self) -> bool:
+        """Whether an answer is to come: none is of an order whose symbol the venue does not know any more."""
+        quarantine = self.desk.state.fences.quarantine
+        return any(symbol not in quarantine or quarantine[symbol].reason != DELISTED for symbol in self._open.values())
 
     def _look(self, client_id: str) -> None:
         """Take an order off the list once the venue has told all of it; its symbol is settled with its last one."""

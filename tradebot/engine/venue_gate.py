@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from tradebot.domain import events as e
 from tradebot.domain import facts as f
+from tradebot.domain.venue_facts import DELISTED
 from tradebot.engine.desk import Desk, SymbolState
 from tradebot.engine.exits import try_now
 
@@ -87,13 +88,17 @@ class VenueGate:
         """Put a symbol that is not traded into quarantine, and take one that is out of it."""
         desk, generation = self.desk, self.desk.state.generation
         symbol = desk.symbols.get(event.symbol)
-        known = event.symbol in desk.state.fences.quarantine
-        if event.tradable and known:
+        known = desk.state.fences.quarantine.get(event.symbol)
+        if event.tradable and known is not None:
             desk.emit(f.SymbolReleased(symbol=event.symbol, reason=event.reason, generation=generation))
             if symbol is not None:
                 desk.wake(symbol)
                 self._try_exit(event.symbol)
-        elif not event.tradable and not known and symbol is not None:
+        elif (
+            not event.tradable
+            and symbol is not None
+            and (known is None or (event.reason == DELISTED and known.reason != DELISTED))
+        ):
             desk.emit(f.SymbolQuarantined(symbol=event.symbol, reason=event.reason, generation=generation))
 
     def _try_exit(self, name: str) -> None:

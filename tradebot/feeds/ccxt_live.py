@@ -99,9 +99,12 @@ class CcxtLive:
 
     async def _listen(self, exchange: Any, publish: Callable[[Event], None]) -> None:
         settings, symbols = self._settings, [one.symbol for one in self._instruments]
-        unknown = sorted(set(symbols) - set(exchange.markets))
-        if unknown:
-            raise CannotStart(f"{exchange.id}: does not trade {', '.join(unknown)}")
+        if unknown := sorted(set(symbols) - set(exchange.markets)):
+            symbols = [symbol for symbol in symbols if symbol in exchange.markets]
+            text = f"{exchange.id} does not trade {', '.join(unknown)}"
+            if not symbols:
+                raise CannotStart(text)
+            self._log.emit("system", "WARNING", "FEED_SYMBOLS_GONE", f"{text}: no prices of them", symbols=unknown)
         told = FeedTold(self._log, exchange.id)
         self.counts = count = told.count
         keep_alive_ms = round(1000 * ping_interval_s(self._keep_alive_s, settings.silence_s))

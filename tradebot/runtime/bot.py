@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tradebot.domain.errors import CannotStart, StorageFailed
-from tradebot.domain.events import ProfileApplied, RunStarted
+from tradebot.domain.events import ProfileApplied, RunStarted, SymbolStatusSeen
+from tradebot.domain.venue_facts import DELISTED
 from tradebot.ports import Component
 from tradebot.runtime.assembly import Assembly
 from tradebot.runtime.closing import Closing
@@ -142,6 +143,7 @@ class Bot:
         await run.patience.hold(run.venue_part.start)
         now_ms = run.clock.now_ms()
         shell.inject(ProfileApplied(run.generation.number, profile, now_ms, run.instruments))
+        self._judge_listing(now_ms)
         shell.inject(RunStarted(run.name, now_ms))
         for part in (self._view, parts.engine, parts.feed, parts.watchdog, run.telling.metrics_part):
             await part.start()
@@ -172,6 +174,16 @@ class Bot:
             await keep(shell.lives)
 
         return TaskPart("dead_man", guard, self._failed)
+
+    def _judge_listing(self, now_ms: int) -> None:
+        """Put what is held of delisted symbols into quarantine; where no venue tells, let out what is listed again."""
+        run, shell = self._run, self._shell
+        for symbol in run.delisted:
+            shell.inject(SymbolStatusSeen(symbol, tradable=False, reason=DELISTED, at_ms=now_ms))
+        if run.opened.account is None:
+            return
+        for symbol in sorted(run.engine.state.fences.quarantine.keys() - set(run.delisted)):
+            shell.inject(SymbolStatusSeen(symbol, tradable=True, reason="listed again", at_ms=now_ms))
 
     def _tell_cold(self, now_ms: int) -> None:
         engine = self._run.engine

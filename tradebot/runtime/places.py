@@ -234,13 +234,17 @@ def _exchange_feed(profile: Profile, clock: Clock, log: Log, gauge: Gauge, patie
 
 
 def _watched(profile: Profile, markets: Mapping[str, Any]) -> tuple[Instrument, ...]:
-    """Return what the profile watches of `markets`. Raises CannotStart for a symbol that is not among them."""
+    """Return what the profile watches of `markets`; a symbol that is not among them is left out.
+
+    Raises CannotStart where none of those it names is there.
+    """
     from tradebot.exchange.instruments import instruments_of
 
     wanted = set(profile.market.symbols)
     listed = instruments_of(markets, profile.market.quote, wanted)
-    if missing := sorted(wanted - {one.symbol for one in listed}):
-        raise CannotStart(f"{profile.exchange.name} does not trade {', '.join(missing)}", ExitCode.BAD_PROFILE)
+    if wanted and not wanted & {one.symbol for one in listed}:
+        names = ", ".join(profile.market.symbols)
+        raise CannotStart(f"{profile.exchange.name} does not trade {names}", ExitCode.BAD_PROFILE)
     return tuple(one for one in listed if not wanted or one.symbol in wanted)
 
 

@@ -57,6 +57,7 @@ class FeedSwap:
         self._clock = clock
         self._failed = failed
         self._patience = Patience(profile.engine.error_backoff_s)
+        self._priceless: frozenset[str] = frozenset()  # held, and asked for in vain: delisted
         self.current = self._watched(feed, instruments)
         """The feed that is heard."""
         self.current.let_through()
@@ -96,7 +97,11 @@ class FeedSwap:
             raise CannotBuild(f"the feed cannot be made: {error}") from error
         if not instruments:
             raise CannotBuild("there is no symbol to watch: the feed has none in the quote currency")
+        unknown = set(new.market.symbols) - set(old.market.symbols) - {one.symbol for one in instruments}
+        if unknown:
+            raise CannotBuild(f"the feed does not know {', '.join(sorted(unknown))}")
         made = self._watched(feed, instruments)
+        self._priceless = held - made.priced
         await made.start()
         try:
             await made.prove(self._clock, limit_s)
@@ -120,7 +125,7 @@ class FeedSwap:
         """
         if made.unwell is not None:
             raise CannotBuild(f"the new feed failed: {made.unwell}")
-        late = sorted(set(self._held()) - made.priced)
+        late = sorted(set(self._held()) - made.priced - self._priceless)
         if late:
             raise CannotBuild(f"{', '.join(late)}: bought while the edit was prepared, and not priced by the new feed")
         self._venue.add_instruments(made.instruments)

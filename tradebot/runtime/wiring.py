@@ -31,7 +31,7 @@ from tradebot.runtime.coordinator import Coordinator
 from tradebot.runtime.dispatch import Dispatch
 from tradebot.runtime.feeding import feed_for
 from tradebot.runtime.generations import Choice
-from tradebot.runtime.instruments import listed
+from tradebot.runtime.instruments import delisted, listed
 from tradebot.runtime.live import LiveShell
 from tradebot.runtime.opening import Opened, Telling, open_session, open_stores, restore, unwatched
 from tradebot.runtime.outbox import Outbox
@@ -98,6 +98,7 @@ class Run(Struct):
     makers: Makers
     lease: Lease  # on the account
     patience: Patience  # with an exchange that is away
+    delisted: tuple[str, ...]  # held, and not traded there any more
 
     def make_feed(self) -> Callable[[Profile, Clock], Feed]:
         """Return what makes the feed that a profile names."""
@@ -162,7 +163,7 @@ def _wire(
     lease = make_lease(profile, opened.home.folder, clock)
     stack.callback(lease.close)
     signals.check()
-    feed, instruments, engine, restored = _restored(profile, opened, telling, clock, makers, patience)
+    feed, instruments, engine, restored, gone = _restored(profile, opened, telling, clock, makers, patience)
     if choice.faults and not holds_anything(engine):
         raise ProfileInvalid(choice.faults)
     shell: LiveShell
@@ -170,8 +171,8 @@ def _wire(
     def answered(event: Event) -> None:
         shell.deliver(event)
 
-    priced = listed(profile.venue.paper, feed.instruments())
-    venue, venue_part = _venue(profile, priced, opened, telling, clock, coordinator, makers, answered)
+    known = (*listed(profile.venue.paper, feed.instruments()), *gone)
+    venue, venue_part = _venue(profile, known, opened, telling, clock, coordinator, makers, answered)
     signals.check()
     generation = begin(choice, opened.history, engine.state.generation, clock.now_ms(), telling.log)
     stack.push(lambda kind, *_: _ended(opened.history, telling.log) if kind is not None else None)
@@ -190,6 +191,7 @@ def _wire(
     return Run(
         loaded, choice, generation, options, signals, clock, coordinator, telling, opened, engine, feed, venue,
         venue_part, dispatch, shell, book, name, restored, stack, instruments, checkpoints, makers, lease, patience,
+        tuple(one.symbol for one in gone),
     )  # fmt: skip
 
 
@@ -212,22 +214,28 @@ def _ended(history: History, log: Log) -> None:
 
 def _restored(
     profile: Profile, opened: Opened, telling: Telling, clock: WallClock, makers: Makers, patience: Patience
-) -> tuple[Feed, tuple[Instrument, ...], Engine, str]:
-    """Return the feed, what the profile watches, and the restored engine with the line that says from what.
+) -> tuple[Feed, tuple[Instrument, ...], Engine, str, tuple[Instrument, ...]]:
+    """Return the feed, what the profile watches, the restored engine, the line that says from what, what is delisted.
 
-    What is held is priced, though the profile does not name it. Raises CannotStart, StorageFailed.
+    What is held is priced, though the profile does not name it; what an exchange does not list any more is kept, and
+    has no price. Raises CannotStart, StorageFailed.
     """
+    gone: tuple[Instrument, ...] = ()
     also = _perhaps_held(opened.image, profile.market.quote)
     make = maker_of_feeds(makers, telling, patience)
     while True:
         feed, instruments = feed_for(profile, also, make, clock)
         if not instruments:
             raise CannotStart("there is no symbol to watch: the feed has none in the quote currency")
-        priced = listed(profile.venue.paper, feed.instruments())
+        priced = (*listed(profile.venue.paper, feed.instruments()), *gone)
         engine, restored = restore(partial(makers.engine, profile, priced), profile, opened, telling, clock)
         missing = unwatched(engine)
         if not missing:
-            return feed, instruments, engine, restored
+            _tell_unlisted(profile, instruments, telling.log)
+            return feed, instruments, engine, restored, gone
+        if missing <= also and profile.feed.kind == "ccxt" and not gone:
+            gone = tuple(delisted(symbol) for symbol in sorted(missing))
+            continue
         if missing <= also:
             raise CannotStart(
                 f"the journal holds positions or orders in {', '.join(sorted(missing))}, which the feed does not "
@@ -235,6 +243,14 @@ def _restored(
                 ExitCode.RECOVERY_REFUSED,
             )
         also |= missing  # the journal knows of orders that have not reached the account
+
+
+def _tell_unlisted(profile: Profile, watched: Sequence[Instrument], log: Log) -> None:
+    """Tell which symbols of the profile the feed does not know."""
+    names = sorted(set(profile.market.symbols) - {one.symbol for one in watched})
+    if names:
+        text = f"{profile.exchange.name} does not list {', '.join(names)}: delisted, or misspelt in market.symbols; "
+        log.emit("events", "WARNING", "SYMBOL_NOT_LISTED", f"{text}the others are traded", symbols=names)
 
 
 def _venue(

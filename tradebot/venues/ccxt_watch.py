@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tradebot.config.sections.exchange import Exchange
 from tradebot.domain.events import ClockSeen, Event, SymbolStatusSeen, VenueStateSeen
+from tradebot.domain.venue_facts import DELISTED
 from tradebot.exchange.budget import Budget, asking
 from tradebot.exchange.clock_offset import ClockOffset, judged
 from tradebot.exchange.construction import Ccxt
@@ -74,7 +75,7 @@ class Watch:
 
     def halted(self, symbol: str, why: str) -> None:
         """Take from a refusal that a symbol is not traded; it is asked about from here on."""
-        self._take(symbol, why)
+        self._take(symbol, DELISTED if why.startswith(_NO_SYMBOL) else why)
         self._suspected.set()
 
     async def keep_fit(self) -> None:
@@ -127,7 +128,8 @@ class Watch:
     def _take(self, symbol: str, halted: str) -> None:
         """Take a symbol's status: why it is halted, "" where it is traded."""
         now = self._clock.now_ms()
-        if halted and symbol not in self._halted:
+        known = self._halted.get(symbol, "")
+        if halted and (not known or (halted == DELISTED != known)):
             self._halted[symbol] = halted
             self._deliver(SymbolStatusSeen(symbol, tradable=False, reason=halted, at_ms=now))
         elif not halted and self._halted.pop(symbol, ""):
@@ -169,7 +171,7 @@ async def statuses(exchange: Ccxt, symbols: list[str]) -> dict[str, str]:
     while parts:
         part = parts.pop()
         ids = {str(exchange.markets[symbol]["id"]): symbol for symbol in part if symbol in exchange.markets}
-        found.update((symbol, "not listed") for symbol in part if symbol not in exchange.markets)
+        found.update((symbol, DELISTED) for symbol in part if symbol not in exchange.markets)
         if not ids:
             continue
         try:
@@ -179,7 +181,7 @@ async def statuses(exchange: Ccxt, symbols: list[str]) -> dict[str, str]:
             if evidence is None or evidence.venue_code != _NO_SYMBOL:
                 raise
             if len(part) == 1:
-                found[part[0]] = f"{evidence.venue_code} {evidence.message}"
+                found[part[0]] = DELISTED
             else:
                 parts += [part[: len(part) // 2], part[len(part) // 2 :]]
             continue
@@ -195,7 +197,7 @@ def _halted_as(market: Mapping[str, Any] | None) -> str:
 
 def _status_of(market: Mapping[str, Any] | None) -> str:
     if market is None:
-        return "not listed"
+        return DELISTED
     info = market.get("info")
     status = info.get("status") if isinstance(info, Mapping) else None
     return str(status) if status else "not active"
