@@ -162,9 +162,19 @@ class LiveShell:
             waiter.set_result(None)
 
     def wake_for_journal(self, _seq: int) -> None:
-        """End the idle wait if an order waits for the journal. From any thread."""
+        """Let the orders that wait for the journal leave, before anything that waits. From any thread."""
         if self._dispatch.outbox.waiting and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.wake)
+            self._loop.call_soon_threadsafe(self._send_durable)
+
+    def _send_durable(self) -> None:
+        """Send what has become durable; a loop that is over or about to end sends nothing."""
+        if self._stopping or self._over or self.fatal is not None:
+            return
+        try:
+            self._schedule(self._dispatch.poll(self._clock.now_ms()))
+        except (StateSuspect, StorageFailed) as error:
+            self.fail(error)
+        self.wake()
 
     def fault(self, what: str, error: Exception, *, back_off: bool = True) -> None:
         """Report that input or output (`what`) failed: log, back off, go on; too often in a row is fatal.

@@ -28,16 +28,6 @@ SYNCHRONOUS: Final[dict[Durability, str]] = {"power": "FULL", "process": "NORMAL
 
 INSERT = "INSERT INTO facts (seq, at_ms, fact, body, crc) VALUES (?, ?, ?, ?, ?)"
 
-MOST_AT_ONCE = 32
-"""Facts that one statement takes: it gives way to the engine's thread once, not for each of them."""
-
-
-def insert(count: int) -> str:
-    """Return the statement that takes so many facts."""
-    return INSERT + ", (?, ?, ?, ?, ?)" * (count - 1)
-
-
-
 WIDTH = 5
 """Columns of a fact's row."""
 
