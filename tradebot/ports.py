@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any, Protocol
 
 from tradebot.domain.account import AccountDelta
@@ -11,7 +12,16 @@ from tradebot.domain.errors import TradebotError
 from tradebot.domain.events import Event
 from tradebot.domain.facts import Fact, Level, Stream
 from tradebot.domain.market import Instrument
-from tradebot.domain.views import Done, GenerationView, OutcomeView, Snapshot, StatusView, SwitchView
+from tradebot.domain.views import (
+    Done,
+    DriftAction,
+    DriftView,
+    GenerationView,
+    OutcomeView,
+    Snapshot,
+    StatusView,
+    SwitchView,
+)
 
 Due = tuple[int, Event]
 """An event and the time (ms) at which it happens."""
@@ -174,6 +184,14 @@ class Operator(Protocol):
 
     def rearm(self, symbol: str, *, who: str) -> Done:
         """Let stopped actions of a symbol be tried again, of every symbol where it is "". Raises NotNow."""
+        ...
+
+    def drift(self) -> Sequence[DriftView]:
+        """Return where the account differs from the ledger."""
+        ...
+
+    def settle_drift(self, what: str, action: DriftAction, price: Decimal | None, *, who: str) -> Done:
+        """Let a difference of a symbol or asset be adopted, ignored or closed. Raises NotNow."""
         ...
 
     def flatten(self, *, who: str) -> Done:

@@ -19,7 +19,7 @@ from tradebot.cli.main import main
 from tradebot.cli.status import set_by
 from tradebot.domain.views import SwitchView
 
-BOT_COMMANDS = ("status", "events", "reload", "rollback", "pause", "resume", "rearm", "flatten", "stop")
+BOT_COMMANDS = ("status", "events", "reload", "rollback", "pause", "resume", "rearm", "drift", "flatten", "stop")
 
 
 @pytest.fixture(autouse=True)
@@ -239,6 +239,28 @@ def test_the_bot_is_found_by_home_by_profile_and_by_being_the_only_one(
     assert main(["status", "--profile", "nowhere.toml"]) == 2
     with pytest.raises(SystemExit):
         main(["status", "--home", "homes/prod", "--profile", "mine"])
+
+
+@pytest.mark.usefixtures("_bot")
+def test_what_differs_is_listed_with_what_settles_it_and_settled(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drift"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "BTC/USDT: 0.2 of 0.5 BTC are missing from the account"
+    assert "`tradebot drift adopt BTC/USDT --price P`" in lines[1]
+    assert "`tradebot drift ignore BTC/USDT`" in lines[1]
+    assert main(["drift", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["asset"], row["kind"], row["amount"]) == ("BTC", "missing", "0.2")
+    assert main(["drift", "adopt", "BTC/USDT", "--price", "50000.5"]) == 0
+    assert capsys.readouterr().out == "state/prod: adopt BTC/USDT at 50000.5\n"
+    assert main(["drift", "ignore", "XRP"]) == 1
+    assert "the account holds what the ledger owns of XRP" in capsys.readouterr().err
+    assert main(["drift", "close", "BTC/USDT"]) == 1
+    assert "`tradebot drift close --yes` does it" in capsys.readouterr().err
+    assert main(["drift", "close", "BTC/USDT", "--yes"]) == 0
+    assert main(["drift", "adopt"]) == 2
+    with pytest.raises(SystemExit):
+        main(["drift", "adopt", "BTC/USDT", "--price", "-1"])
 
 
 @pytest.mark.usefixtures("_bot")

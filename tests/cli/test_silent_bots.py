@@ -25,6 +25,8 @@ COMMANDS = (
     ["pause"],
     ["resume"],
     ["rearm", "BTC/USDT"],
+    ["drift"],
+    ["drift", "adopt", "BTC/USDT"],
     ["flatten", "--yes"],
     ["stop", "--yes"],
 )

@@ -17,6 +17,8 @@ from tradebot.domain.views import (
     ChangeView,
     ComponentView,
     Done,
+    DriftAction,
+    DriftView,
     DropView,
     FaultView,
     GenerationView,
@@ -270,6 +272,15 @@ class LittleBot:
     def rearm(self, symbol: str, *, who: str) -> Done:
         self.asked.append(("rearm", who))
         return Done(text=f"may be tried again: buy {symbol or 'S0/USDT'}")
+
+    def drift(self) -> Sequence[DriftView]:
+        return (DriftView(asset="BTC", symbol="BTC/USDT", kind="missing", amount=Decimal("0.2"), owned=Decimal("0.5")),)
+
+    def settle_drift(self, what: str, action: DriftAction, price: Decimal | None, *, who: str) -> Done:
+        self.asked.append((f"drift {action}", who))
+        if what != "BTC/USDT":
+            raise NotNow(f"the account holds what the ledger owns of {what}")
+        return Done(text=f"{action} {what} at {price}")
 
     def flatten(self, *, who: str) -> Done:
         self.asked.append(("flatten", who))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ from tradebot.control.messages import BY_NAME, HEARTBEAT, ROUTES, Problem
 from tradebot.control.openapi import document_text
 from tradebot.domain.errors import StorageFailed
 
-BODIES = {"rollback": b'{"generation": 1}', "switch": b'{"on": false}', "reload": b'{"confirm": true}'}
+BODIES = {
+    "settle_drift": b'{"what": "BTC/USDT", "action": "adopt", "price": "1.5"}',
+    "rollback": b'{"generation": 1}',
+    "switch": b'{"on": false}',
+    "reload": b'{"confirm": true}',
+}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
@@ -64,6 +70,8 @@ def test_the_typed_answers_are_the_bot_s_own(tmp_path: Path) -> None:
             assert "goes on" in (await client.resume()).text
             assert "buy A/USDT" in (await client.rearm("A/USDT")).text
             assert "buy S0/USDT" in (await client.rearm()).text
+            assert [one.asset for one in await client.drift()] == ["BTC"]
+            assert (await client.settle_drift("BTC/USDT", "adopt", Decimal("1.50"))).text == "adopt BTC/USDT at 1.50"
             assert "sold" in (await client.flatten()).text
             assert (await client.openapi())["openapi"] == "3.1.0"
             await client.stop()

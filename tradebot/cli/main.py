@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pause": ("tradebot.cli.control_commands", "Buy nothing until resumed; exits go on."),
     "resume": ("tradebot.cli.control_commands", "Buy again after a pause."),
     "rearm": ("tradebot.cli.control_commands", "Try again what was stopped since it kept failing."),
+    "drift": ("tradebot.cli.drift", "Tell where the account differs from what the bot owns, or settle it."),
     "flatten": ("tradebot.cli.control_commands", "Pause, end every buy under way and sell every position."),
     "stop": ("tradebot.cli.control_commands", "End the running bot cleanly."),
 }

@@ -11,6 +11,7 @@ from tradebot.cli.finding import add_bot_arguments, running_bot
 from tradebot.cli.holdings import holding_rows
 from tradebot.cli.pending import beyond_reason, pending_id
 from tradebot.cli.words import by, many, on_off, show, signed, span, table, utc
+from tradebot.domain.drift_rows import drift_rows
 from tradebot.domain.fence_words import fence_rows
 from tradebot.domain.views import OutcomeView, ProfileView, Snapshot, StatusView, SwitchView
 
@@ -50,6 +51,7 @@ def status_rows(shown: Snapshot) -> list[tuple[str, str]]:
         ("result", _result(status)),
         *_halted(status),
         *fence_rows(status.venue_state, status.halted, status.stopped, status.at_ms),
+        *drift_rows(status.drift, status.rival),
         *_profile(status.profile, status.at_ms),
         ("log", errors),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from tradebot.control.messages import (
     HEARTBEAT,
     HEARTBEAT_S,
     WHO,
+    DriftAnswer,
     Plain,
     Problem,
     Rearm,
@@ -27,7 +29,16 @@ from tradebot.control.messages import (
 )
 from tradebot.control.place import SOCKET, address
 from tradebot.domain.errors import TradebotError
-from tradebot.domain.views import Done, GenerationView, OutcomeView, Snapshot, StatusView, SwitchView
+from tradebot.domain.views import (
+    Done,
+    DriftAction,
+    DriftView,
+    GenerationView,
+    OutcomeView,
+    Snapshot,
+    StatusView,
+    SwitchView,
+)
 
 ASK_S = 10.0
 """Longest wait for an answer that needs no work."""
@@ -136,6 +147,14 @@ class Client:
     async def resume(self) -> Done:
         """Let it buy again."""
         return cast("Done", await self._ask("resume", Plain()))
+
+    async def drift(self) -> tuple[DriftView, ...]:
+        """Return where the account differs from the ledger."""
+        return cast("tuple[DriftView, ...]", await self._ask("drift"))
+
+    async def settle_drift(self, what: str, action: DriftAction, price: Decimal | None = None) -> Done:
+        """Let a difference of a symbol or asset be adopted, ignored or closed."""
+        return cast("Done", await self._ask("settle_drift", DriftAnswer(what, action, price)))
 
     async def flatten(self) -> Done:
         """Let it pause, end every buy and sell every position."""

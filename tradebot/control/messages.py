@@ -5,11 +5,21 @@ The table `ROUTES` is the one place where a request is declared. Answers are the
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from tradebot.domain.views import Done, GenerationView, OutcomeView, Snapshot, StatusView, SwitchView
+from tradebot.domain.views import (
+    Done,
+    DriftAction,
+    DriftView,
+    GenerationView,
+    OutcomeView,
+    Snapshot,
+    StatusView,
+    SwitchView,
+)
 
 WHO = "X-Tradebot-Who"
 """The header that names the asker; without it the history says "door"."""
@@ -64,6 +74,17 @@ class Rearm(Request, frozen=True):
     symbol: Annotated[str, Meta(max_length=60)] = ""
 
 
+class DriftAnswer(Request, frozen=True):
+    """Settle a difference between account and ledger.
+
+    `what` is a symbol or an asset; `price` is what each was sold for or cost, null where it is not known.
+    """
+
+    what: Annotated[str, Meta(min_length=1, max_length=60)]
+    action: DriftAction
+    price: Decimal | None = None
+
+
 class HistoryQuery(Request, frozen=True):
     """How many generations, newest first."""
 
@@ -108,6 +129,8 @@ ROUTES = (
     Route("switch", "POST", "/v1/features/{name}", "Set or clear a toggle.", OutcomeView, Switching),
     Route("pause", "POST", "/v1/pause", "Buy nothing until resumed.", Done, Plain),
     Route("resume", "POST", "/v1/resume", "Buy again.", Done, Plain),
+    Route("drift", "GET", "/v1/drift", "Where the account differs from the ledger.", tuple[DriftView, ...]),
+    Route("settle_drift", "POST", "/v1/drift", "Settle one such difference.", Done, DriftAnswer),
     Route("flatten", "POST", "/v1/flatten", "Pause, end every buy and sell every position.", Done, Plain),
     Route("rearm", "POST", "/v1/rearm", "Try again what was stopped since it kept failing.", Done, Rearm),
     Route("stop", "POST", "/v1/stop", "End the run cleanly.", Done, Plain),

@@ -19,6 +19,7 @@ from tradebot.control.messages import (
     MOST_BODY_BYTES,
     STREAM,
     WHO,
+    DriftAnswer,
     HistoryQuery,
     Rearm,
     Reload,
@@ -31,7 +32,7 @@ from tradebot.control.messages import (
 from tradebot.control.openapi import document_text
 from tradebot.control.stream import Audience, Listener
 from tradebot.domain.errors import TradebotError
-from tradebot.domain.views import OutcomeView
+from tradebot.domain.views import Done, OutcomeView
 from tradebot.ports import Log, NotNow, Operator
 
 BODY_S = 5.0
@@ -66,6 +67,10 @@ def _reload(operator: Operator, body: Reload, who: str) -> Awaitable[OutcomeView
     return operator.reload(confirm=body.confirm, shown=body.shown, who=who)
 
 
+def _settle_drift(operator: Operator, body: DriftAnswer, who: str) -> Done:
+    return operator.settle_drift(body.what, body.action, body.price, who=who)
+
+
 ASKS: dict[str, Ask] = {
     "status": lambda operator, _: operator.status(),
     "snapshot": lambda operator, _: operator.snapshot(),
@@ -76,6 +81,8 @@ ASKS: dict[str, Ask] = {
     "switch": lambda operator, asked: operator.switch(asked.name, cast("Switching", asked.body).on, who=asked.who),
     "pause": lambda operator, asked: operator.pause(who=asked.who),
     "resume": lambda operator, asked: operator.resume(who=asked.who),
+    "drift": lambda operator, _: operator.drift(),
+    "settle_drift": lambda operator, asked: _settle_drift(operator, cast("DriftAnswer", asked.body), asked.who),
     "flatten": lambda operator, asked: operator.flatten(who=asked.who),
     "rearm": lambda operator, asked: operator.rearm(cast("Rearm", asked.body).symbol, who=asked.who),
     "stop": lambda operator, asked: operator.stop(who=asked.who),

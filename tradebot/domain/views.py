@@ -11,7 +11,11 @@ from typing import Literal
 from msgspec import Struct
 
 from tradebot.domain.generation import Generation
+from tradebot.domain.numbers import ZERO
 from tradebot.domain.venue_facts import Action, ClockState, VenueState
+
+DriftAction = Literal["adopt", "ignore", "close"]
+"""What becomes of a difference between account and ledger."""
 
 OutcomeKind = Literal["unchanged", "applied", "pending", "rejected", "refused", "rolled_back", "fatal"]
 
@@ -245,6 +249,20 @@ class StoppedView(View, frozen=True):
     until_ms: int
 
 
+class DriftView(View, frozen=True):
+    """A difference between account and ledger; `amount` is what is missing, held beside, or (signed) expected.
+
+    `symbol` is "" for the quote; `owned` is what the ledger owned when it was seen.
+    """
+
+    asset: str
+    symbol: str
+    kind: Literal["missing", "beside", "ignored"]
+    amount: Decimal
+    owned: Decimal = ZERO
+    since_ms: int = 0
+
+
 class StatusView(View, frozen=True):
     """The run at one moment; `pnl` is realised since the start, `held` what positions are worth at their bids."""
 
@@ -282,6 +300,8 @@ class StatusView(View, frozen=True):
     venue_state: VenueView = VenueView()
     halted: tuple[HaltedView, ...] = ()
     stopped: tuple[StoppedView, ...] = ()
+    drift: tuple[DriftView, ...] = ()
+    rival: str = ""
 
 
 class Snapshot(View, frozen=True):

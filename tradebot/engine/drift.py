@@ -130,7 +130,7 @@ class Drift:
         who, state = event.who or NOBODY, self.desk.state
         if event.action == "ignore":
             expected = self.difference(event.asset)
-            symbol = self._symbol(event.asset)
+            symbol = self.symbol_of(event.asset)
             self._end(f.DriftEnded(event.asset, symbol, "ignored", expected, who, state.generation))
         else:
             self._adopt(event, who)
@@ -149,7 +149,7 @@ class Drift:
     def refusal(self, asset: str, action: str, price: Decimal | None) -> str:
         """Return why an answer is not taken now, "" where it is."""
         desk, state = self.desk, self.desk.state
-        missing, symbol = self.difference(asset), self._symbol(asset)
+        missing, symbol = self.difference(asset), self.symbol_of(asset)
         if not missing:
             return f"the account holds what the ledger owns of {asset}"
         if not state.trading:
@@ -173,7 +173,7 @@ class Drift:
 
     def _adopt(self, event: e.DriftAnswered, who: str) -> None:
         desk, ledger = self.desk, self.desk.state.ledger
-        asset, symbol, change = event.asset, self._symbol(event.asset), -self.difference(event.asset)
+        asset, symbol, change = event.asset, self.symbol_of(event.asset), -self.difference(event.asset)
         estimate = bool(symbol) and event.price is None
         price = event.price or ZERO
         if estimate:
@@ -201,7 +201,8 @@ class Drift:
         if symbol is not None and name not in self.desk.state.by_symbol:
             try_now(self.desk, symbol)
 
-    def _symbol(self, asset: str) -> str:
+    def symbol_of(self, asset: str) -> str:
+        """Return the symbol that trades an asset, "" for the quote."""
         quote = self.desk.state.ledger.quote
         return "" if asset == quote else f"{asset}/{quote}"
 

@@ -13,7 +13,7 @@ from tradebot.domain.numbers import ZERO, exact
 from tradebot.domain.views import ComponentView
 from tradebot.ports import Component
 from tradebot.runtime.applying import Force
-from tradebot.runtime.chores import HealthCheck, JournalGuard
+from tradebot.runtime.chores import AccountCheck, HealthCheck, JournalGuard, NoAccountCheck
 from tradebot.runtime.component import Failed, NullPart, TaskPart
 from tradebot.runtime.live_profile import LiveProfile
 from tradebot.runtime.operator import RunOperator
@@ -69,6 +69,7 @@ class Assembly:
             profile.engine.heartbeat_interval_s,
             now_ms,
         )
+        self.account = self._account_check(profile, now_ms)
         self.watcher = ComponentSwap("watcher", ("features.watcher",), self._make_watcher, NullPart("watcher"))
         self.door = ComponentSwap("control_door", ("features.control_door",), self._make_door, NullPart("control_door"))
         self.live = LiveProfile(
@@ -77,6 +78,16 @@ class Assembly:
         self.watcher.current = self._make_watcher(profile)
         self.door.current = self._make_door(profile)
         self._components: Sequence[Component] = ()
+
+    def _account_check(self, profile: Profile, now_ms: int) -> AccountCheck | NoAccountCheck:
+        run = self._run
+        if profile.venue.kind == "paper":
+            return NoAccountCheck()
+        interval_s = float(profile.fences.compare_interval_s)
+        return AccountCheck(interval_s, lambda: run.engine.state.drifts, run.lease, run.telling.metrics, now_ms)
+
+    def _retune_account(self, profile: Profile) -> None:
+        self.account.retune(float(profile.fences.compare_interval_s))
 
     def _bench(self) -> list[Swappable]:
         """Return every part that settings concern, in the order they are staged."""
@@ -98,6 +109,7 @@ class Assembly:
             *swappables(parts),
             self.watcher,
             self.door,
+            Tuned("account_check", ("fences.compare_interval_s",), self._retune_account),
             Tuned("watcher_sweep", ("reload.sweep_s",), self._retune_watcher),
             Tuned("door_limits", ("control.",), self._retune_door),
         ]

@@ -133,7 +133,7 @@ class Bot:
         journal.on_recovery(lambda seq: _soon(loop, self._journal_recovered, seq))
         run.telling.tired.to = lambda name, count, last: _soon(loop, self._tired, (name, count, last))
         run.checkpoints.attach(shell)
-        for chore in (parts.health, parts.guard, self.live, self._supervisor):
+        for chore in (parts.health, parts.guard, parts.account, self.live, self._supervisor):
             shell.add_chore(chore)
         if run.options.view is not None:
             shell.add_chore(self._status)

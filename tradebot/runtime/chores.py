@@ -7,9 +7,12 @@ from typing import Protocol
 
 from tradebot.config.sections.market import Market
 from tradebot.domain.errors import StorageFailed
-from tradebot.domain.events import Event, HealthChecked
+from tradebot.domain.events import BalancesWanted, Event, HealthChecked
 from tradebot.engine.desk import SymbolState
+from tradebot.engine.drift_book import Drifts
 from tradebot.runtime.meter import Meter
+from tradebot.runtime.outbox import NEVER_MS
+from tradebot.runtime.places import Lease
 
 
 class HealthCheck:
@@ -36,6 +39,50 @@ class HealthCheck:
         oldest_ms = now_ms - self._stale_ms
         self._meter.gauge("stale_symbols", sum(1 for symbol in self._symbols() if symbol.seen_ms < oldest_ms))
         return HealthChecked(now_ms)
+
+
+class AccountCheck:
+    """Asks the machine to compare the account with the ledger; counts what is to be settled, refreshes the lease."""
+
+    name = "account_check"
+
+    def __init__(
+        self, interval_s: float, drifts: Callable[[], Drifts], lease: Lease, meter: Meter, now_ms: int
+    ) -> None:
+        self._drifts = drifts
+        self._lease = lease
+        self._meter = meter
+        self._begun_ms = now_ms
+        self.retune(interval_s)
+
+    def retune(self, interval_s: float) -> None:
+        """Compare every `interval_s` from here on; the wait under way is measured anew, from its own beginning."""
+        self._interval_ms = round(interval_s * 1000)
+        self.next_due_ms = self._begun_ms + self._interval_ms
+
+    def run(self, now_ms: int) -> Event | None:
+        """Count, and return the question."""
+        self._begun_ms = now_ms
+        self.next_due_ms = now_ms + self._interval_ms
+        self._meter.gauge("drift_items", sum(1 for item in self._drifts().items.values() if item.missing > 0))
+        self._lease.refresh()
+        return BalancesWanted(now_ms)
+
+
+class NoAccountCheck:
+    """The null part of the account's check: a paper account is the bot's alone, and changes by its own trades only."""
+
+    name = "account_check"
+    next_due_ms = NEVER_MS
+
+    def retune(self, interval_s: float) -> None:
+        """Compare nothing, however often."""
+        del interval_s
+
+    def run(self, now_ms: int) -> Event | None:
+        """Ask nothing."""
+        del now_ms
+        return None
 
 
 class Waiting(Protocol):

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tradebot.domain.events import FlattenAsked, PauseAsked, RearmAsked, ResumeAsked
-from tradebot.domain.views import ComponentView, Done, GenerationView, OutcomeView, Snapshot, StatusView, SwitchView
+from tradebot.domain.events import DriftAnswered, FlattenAsked, PauseAsked, RearmAsked, ResumeAsked
+from tradebot.domain.views import (
+    ComponentView,
+    Done,
+    DriftAction,
+    DriftView,
+    GenerationView,
+    OutcomeView,
+    Snapshot,
+    StatusView,
+    SwitchView,
+)
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import in_history
+from tradebot.runtime.drift_views import answer_of, drift_view
 from tradebot.runtime.fence_views import stopped_view
 from tradebot.runtime.live_profile import LiveProfile
 from tradebot.runtime.request import Request
@@ -86,6 +98,16 @@ class RunOperator:
         self._tell(RearmAsked(symbol, who, self._run.clock.now_ms()))
         return Done(text=f"may be tried again: {', '.join(meant)}")
 
+    def drift(self) -> Sequence[DriftView]:
+        """Return where the account differs from the ledger."""
+        return drift_view(self._run.engine)
+
+    def settle_drift(self, what: str, action: DriftAction, price: Decimal | None, *, who: str) -> Done:
+        """Let a difference of a symbol or asset be adopted, ignored or closed. Raises NotNow."""
+        event, words = answer_of(self._run.engine, what, action, price, who, self._run.clock.now_ms())
+        self._tell(event)
+        return Done(text=words)
+
     def flatten(self, *, who: str) -> Done:
         """Pause, end every buy under way and sell every position. Raises NotNow."""
         held = len(self._run.engine.state.ledger.positions)
@@ -100,7 +122,7 @@ class RunOperator:
     async def _ask(self, request: Request) -> OutcomeView:
         return (await self._live.reloads.ask(request)).view()
 
-    def _tell(self, event: PauseAsked | ResumeAsked | FlattenAsked | RearmAsked) -> None:
+    def _tell(self, event: PauseAsked | ResumeAsked | FlattenAsked | RearmAsked | DriftAnswered) -> None:
         """Let the engine hear it at once. Raises NotNow while the run ends."""
         run = self._run
         if run.coordinator.asked or run.shell.fatal is not None:

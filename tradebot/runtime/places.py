@@ -26,7 +26,6 @@ from tradebot.telemetry.logs import NoLog
 from tradebot.venues.paper import PaperVenue
 
 if TYPE_CHECKING:
-    from tradebot.exchange.budget import Budget
     from tradebot.feeds.ccxt_clock import FeedClock
     from tradebot.venues.ccxt_spot import CcxtSpot
 

@@ -16,6 +16,7 @@ from tradebot.domain.views import ProfileView
 from tradebot.engine.anchors import Anchor
 from tradebot.engine.desk import SymbolState
 from tradebot.ports import Recorder
+from tradebot.runtime.drift_views import drift_lines
 from tradebot.runtime.errorbook import ErrorBook
 from tradebot.runtime.fence_views import fence_lines
 
@@ -216,7 +217,7 @@ class StatusChore:
             at_ms=now_ms,
             paused=state.paused,
             flattening=state.flattening,
-            fences=fence_lines(state.fences, now_ms),
+            fences=(*fence_lines(state.fences, now_ms), *drift_lines(run.engine)),
         )
         return None
 

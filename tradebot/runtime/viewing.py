@@ -27,6 +27,7 @@ from tradebot.domain.views import (
 from tradebot.engine.decision import spread_bps
 from tradebot.engine.desk import OUTSIDE, Desk, SymbolState
 from tradebot.engine.exits import DeclaredExits, ExitRules
+from tradebot.runtime.drift_views import drift_view
 from tradebot.runtime.fence_views import halted_view, stopped_view, venue_view
 from tradebot.runtime.status import cold_ms
 
@@ -101,6 +102,8 @@ def status(run: Run, profile: ProfileView, now_ms: int) -> StatusView:
         venue_state=venue_view(state.fences),
         halted=halted_view(state.fences),
         stopped=stopped_view(state.fences),
+        drift=drift_view(run.engine),
+        rival=state.drifts.rival,
     )
 
 

@@ -224,6 +224,14 @@ class SqliteJournal:
                 raise StorageFailed(f"{self.path}: run {run} cannot be noted ({error})") from error
         return str(row[0]) if row else None
 
+    def runs(self) -> frozenset[str]:
+        """Return the names of all runs that this journal knows of. Raises StorageFailed."""
+        with self._database_lock:
+            try:
+                return frozenset(str(row[0]) for row in self._database.execute("SELECT run FROM runs"))
+            except sqlite3.Error as error:
+                raise StorageFailed(f"{self.path}: its runs cannot be read ({error})") from error
+
     def end_run(self, run: str, at_ms: int, exit_code: int) -> None:
         """Note how `run` ended. Raises StorageFailed."""
         with self._database_lock:
