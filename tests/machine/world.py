@@ -28,6 +28,7 @@ PRICES: Final = (100.0, 99.0, 98.97, 98.0, 97.4, 99.99, 101.0, 103.0, 96.0)
 SIZES: Final = (1_000.0, 0.4, 0.05)
 MANUAL: Final = "web-"
 CRASHED: Final = 60.0
+COMPARED_MS: Final = 30_000
 STARTING_SKEW_MS: Final = 900
 SETTLING_MS: Final = 160_000
 LONGEST_SETTLING_MS: Final = 1_500_000
@@ -56,6 +57,7 @@ class World:
         self._mirror: EngineState | None = None
         self._manual = 0
         self._stream_up = False
+        self._compared_ms = 0
         for symbol in PAIRS:
             self.far.show(symbol, 100.0, 100.0, SIZES[0])
         self.start()
@@ -296,8 +298,11 @@ class World:
         self.stream(up=True)
 
     def _serve(self) -> None:
-        """Answer everything truthfully, in order, until nothing is under way."""
+        """Answer everything truthfully, in order, until nothing is under way; now and then the account is compared."""
         assert self.bot is not None
+        if self.far.now >= self._compared_ms + COMPARED_MS:
+            self._compared_ms = self.far.now
+            self.ask_balances()
         for _ in range(1_000):
             self.commit(2**31)
             self.turn()
