@@ -26,6 +26,7 @@ from tradebot.telemetry.logs import NoLog
 from tradebot.venues.paper import PaperVenue
 
 if TYPE_CHECKING:
+    from tradebot.exchange.budget import Budget
     from tradebot.feeds.ccxt_clock import FeedClock
     from tradebot.venues.ccxt_spot import CcxtSpot
 
@@ -193,6 +194,7 @@ def make_remote(
 def _exchange_feed(profile: Profile, clock: Clock, log: Log, gauge: Gauge, patience: Patience) -> Feed:
     from tradebot.exchange.construction import connect, public_taps
     from tradebot.exchange.shared_budget import shared_budget
+    from tradebot.exchange.budget import Budget
     from tradebot.feeds.ccxt_clock import FeedClock
     from tradebot.feeds.ccxt_live import CcxtLive
 
