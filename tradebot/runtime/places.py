@@ -194,7 +194,6 @@ def make_remote(
 def _exchange_feed(profile: Profile, clock: Clock, log: Log, gauge: Gauge, patience: Patience) -> Feed:
     from tradebot.exchange.construction import connect, public_taps
     from tradebot.exchange.shared_budget import shared_budget
-    from tradebot.exchange.budget import Budget
     from tradebot.feeds.ccxt_clock import FeedClock
     from tradebot.feeds.ccxt_live import CcxtLive
 
