@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("tradebot.cli.replay", "Run a profile over recorded candles."),
     "report": ("tradebot.cli.report", "Tell what one or several sessions did."),
     "data": ("tradebot.cli.data", "Fetch candles and trades of the past, or record live prices."),
+    "support": ("tradebot.cli.support", "Bundle logs, profile and journal for somebody who helps, without keys."),
     "sandbox": ("tradebot.cli.sandbox", "Run an exchange to rehearse against, on this machine alone."),
     "status": ("tradebot.cli.status", "Tell how the running bot is."),
     "events": ("tradebot.cli.events", "Follow what the running bot tells its logs."),
