@@ -78,8 +78,8 @@ def clean() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("TRADEBOT")}
 
 
-def ask(folder: Path, *words: str) -> str:
-    """Return all that a command prints in `folder`, with the keys in its environment."""
+def ask(folder: Path, *words: str, code: int | None = None) -> str:
+    """Return all that a command prints in `folder`, with the keys in its environment; it ends with `code`."""
     asked = subprocess.run(
         [sys.executable, "-m", "tradebot.cli.main", *words],
         cwd=folder,
@@ -90,6 +90,7 @@ def ask(folder: Path, *words: str) -> str:
         check=False,
     )
     assert "Traceback" not in asked.stderr, asked.stderr
+    assert code is None or asked.returncode == code, asked.stderr
     return asked.stdout + asked.stderr
 
 
@@ -151,7 +152,7 @@ def test_no_byte_that_a_bot_leaves_holds_a_key(tmp_path: Path, exchange: tuple[P
             told[f"reload {mistake[:16]}"] = ask(folder, "reload", "--profile", "p.toml")
         profile.write_text(good)
         for words in (("status",), ("status", "--json"), ("profile", "history"), ("pause",), ("resume",)):
-            told[" ".join(words)] = ask(folder, *words)
+            told[" ".join(words)] = ask(folder, *words, code=0)
         told["doctor"] = ask(folder, "doctor", "--profile", "p.toml", "--json", "--listen", "1")
         bot.life.process.send_signal(signal.SIGTERM)
         bot.end(PATIENCE_S * 2)
@@ -160,13 +161,14 @@ def test_no_byte_that_a_bot_leaves_holds_a_key(tmp_path: Path, exchange: tuple[P
     asked: tuple[tuple[str, ...], ...] = (
         ("profile", "show", "p.toml"),
         ("profile", "history"),
-        ("journal", str(folder / "state" / "planted")),
+        ("journal", "--home", "state/planted"),
+        ("support", "--profile", "p.toml", "--list"),
         ("report", "latest_session"),
         ("report", "latest_session", "--json"),
         ("validate", "p.toml"),
     )
     for typed in asked:
-        told[" ".join(typed)] = ask(folder, *typed)
+        told[" ".join(typed)] = ask(folder, *typed, code=0)
     assert {what: found for what, text in told.items() if (found := found_in(text))} == {}
     assert found_below(folder) == {}
     records = "".join(path.read_text() for path in logs.glob("*.jsonl"))
