@@ -207,15 +207,15 @@ def test_facts_lost_at_the_end_are_put_back_from_the_account_and_told_apart(fold
     assert [fact.reason for fact in rebuilt].count("rebuilt") == damaged["orders"]
 
 
-def held(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+def held(folder: Path, instance: str = "demo") -> tuple[dict[str, str], dict[str, str]]:
     """Return what the ledger of a home owns, dust and all, and what its account holds."""
-    with copied(home(folder)) as copy:
+    with copied(folder / "state" / instance) as copy:
         profile = load_profile(str(folder / "quick.toml")).profile
         files = read_files(copy, profile)
         engine, _ = restored(profile, files.sound, ())
-    assert files.image is not None
+    balances = files.image.balances if files.image is not None else {}
     ledger = {asset: plain(amount) for asset, amount in engine.state.ledger.owned().items() if amount}
-    return ledger, {asset: plain(one.total) for asset, one in files.image.balances.items() if one.total}
+    return ledger, {asset: plain(one.total) for asset, one in balances.items() if one.total}
 
 
 def test_what_contradicts_the_account_is_refused_and_nothing_is_touched(folder: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -85,7 +84,8 @@ def _read(profile: Profile, copy: Path) -> Files:
 
 
 def _rehearsed(args: argparse.Namespace, profile: Profile, copy: Path) -> tuple[Rehearsed, str]:
-    from tradebot.runtime.recovering import PaperOracle, rehearse
+    from tradebot.runtime.clock import WallClock
+    from tradebot.runtime.recovering import PaperOracle, exchange_of, rehearse
 
     files, now_ms = _read(profile, copy), _now_ms()
     if profile.venue.kind == "paper":
@@ -95,21 +95,10 @@ def _rehearsed(args: argparse.Namespace, profile: Profile, copy: Path) -> tuple[
         return asyncio.run(rehearse(profile, files, None, now_ms)), ""
 
     async def ask() -> Rehearsed:
-        async with _exchange(profile) as venue:
+        async with exchange_of(profile, WallClock()) as venue:
             return await rehearse(profile, files, venue, now_ms)
 
     return asyncio.run(ask()), profile.exchange.name
-
-
-def _exchange(profile: Profile) -> Any:
-    from tradebot.exchange.construction import needs_password
-    from tradebot.exchange.credentials import read_credentials
-    from tradebot.runtime.clock import WallClock
-    from tradebot.venues.ccxt_reading import reading
-
-    credentials = read_credentials(os.environ, password=needs_password(profile.exchange.name))
-    prefix = f"{profile.bot.instance}-"
-    return reading(profile.exchange, credentials, quote=profile.market.quote, prefix=prefix, clock=WallClock())
 
 
 def _rebuild(args: argparse.Namespace, profile: Profile, folder: Path, home: Any) -> int:
@@ -136,8 +125,9 @@ def _rebuild(args: argparse.Namespace, profile: Profile, folder: Path, home: Any
 
 
 def _proven(args: argparse.Namespace, profile: Profile, files: Files) -> Proof:
+    from tradebot.runtime.clock import WallClock
     from tradebot.runtime.rebuilding import prove_at_exchange, prove_on_paper
-    from tradebot.runtime.recovering import paper_instruments
+    from tradebot.runtime.recovering import exchange_of, paper_instruments
 
     if profile.venue.kind == "paper":
         return prove_on_paper(profile, files, paper_instruments(profile, offline=args.offline), _now_ms())
@@ -147,7 +137,7 @@ def _proven(args: argparse.Namespace, profile: Profile, files: Files) -> Proof:
         )
 
     async def ask() -> Proof:
-        async with _exchange(profile) as venue:
+        async with exchange_of(profile, WallClock()) as venue:
             return await prove_at_exchange(profile, files, venue, _now_ms())
 
     return asyncio.run(ask())

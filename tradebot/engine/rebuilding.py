@@ -39,17 +39,25 @@ class Unproven(TradebotError):
 class Rebuilding:
     """Puts back into an engine what its venue knows and it does not.
 
-    `planned` and `booked` are what sound facts tell of, kept by the state or not: that is not put back twice.
+    `planned` and `booked` are what sound facts tell of, kept by the state or not: that is not put back twice. What
+    began before `since_ms` is known, though the state may have let go of it: whoever asks proves the result.
     """
 
     def __init__(
-        self, engine: Engine, planned: Collection[str], booked: Collection[tuple[str, str]], write: Written
+        self,
+        engine: Engine,
+        planned: Collection[str],
+        booked: Collection[tuple[str, str]],
+        write: Written,
+        *,
+        since_ms: int = 0,
     ) -> None:
         self._engine = engine
         self._desk = engine.desk
         self._planned = set(planned)
         self._booked = set(booked)
         self._write = write
+        self._since_ms = since_ms
         self._ladder: Ladder = engine.router.ladder
 
     def adopt(self, image: AccountImage, now_ms: int) -> None:
@@ -64,14 +72,16 @@ class Rebuilding:
         for order in [*known, *sorted(lost, key=lambda one: (one.arrives_ms, len(one.venue_id), one.venue_id))]:
             self._follow(order, fills.pop(order.client_id, []), now_ms)
         for client_id, left in fills.items():  # of orders that began before what was asked for
-            self._book(client_id, left, now_ms)
+            self._book(client_id, [fill for fill in left if fill.at_ms >= self._since_ms], now_ms)
 
     def open(self, asset: str, amount: Decimal, at_ms: int) -> None:
         """Begin the ledger of an account of which nothing at all is known any more."""
         self._tell(f.AccountOpened(asset=asset, amount=amount), at_ms)
 
     def _is_lost(self, order: AccountOrder) -> bool:
-        return self._desk.state.order(order.client_id) is None and order.client_id not in self._planned
+        if self._desk.state.order(order.client_id) is not None or order.client_id in self._planned:
+            return False
+        return order.arrives_ms >= self._since_ms
 
     def _prove_whole(self, image: AccountImage) -> None:
         """Every order's fills must make up what the venue counts for it."""

@@ -33,6 +33,8 @@ from tradebot.storage.sound import Sound
 
 JOURNAL_TAILS: Final = ("-wal", "-shm", "-archive")
 _PATIENCE_S: Final = 60.0
+_MARGIN_MS: Final = 60_000
+"""How far a venue's times may be off ours."""
 _GRID: Final = exact("0.00000001")
 
 
@@ -142,7 +144,11 @@ def _adopt(
     quote: str,
 ) -> None:
     rebuilding = Rebuilding(
-        engine, sound.planned, sound.booked, lambda facts, at_ms: proof.append((tuple(facts), at_ms))
+        engine,
+        sound.planned,
+        sound.booked,
+        lambda facts, at_ms: proof.append((tuple(facts), at_ms)),
+        since_ms=sound.at_ms - _MARGIN_MS,
     )
     try:
         if not engine.state.ledger.is_open:

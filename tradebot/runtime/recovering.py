@@ -6,13 +6,15 @@ questions alone; orders and cancels that the engine wants are told and go nowher
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -27,6 +29,7 @@ from tradebot.domain.numbers import ZERO, exact, plain
 from tradebot.domain.orders import Balance
 from tradebot.engine.engine import Engine
 from tradebot.engine.recovery_plan import Protected, planned, protection
+from tradebot.ports import Clock
 from tradebot.runtime.clock import WallClock
 from tradebot.runtime.instruments import listed
 from tradebot.runtime.opening import unwatched
@@ -35,6 +38,9 @@ from tradebot.storage.account import AccountStore
 from tradebot.storage.sound import Sound, read_sound
 from tradebot.venues.account import LIVE
 from tradebot.venues.paper import PaperVenue
+
+if TYPE_CHECKING:
+    from tradebot.venues.ccxt_reading import Reading
 
 FILES = ("journal.sqlite", "checkpoint.json", "account.sqlite")
 _TAILS = ("", "-wal", "-shm")
@@ -186,6 +192,37 @@ def _questions(commands: Sequence[Command], now_ms: int) -> list[ReconcileOrders
 
 def _cancels(commands: Sequence[Command]) -> list[str]:
     return [command.client_id for command in commands if isinstance(command, CancelOrder)]
+
+
+def refuse_to_forget(profile: Profile, clock: Clock, environ: Mapping[str, str] = os.environ) -> None:
+    """Let a bot that remembers nothing begin only where the exchange knows nothing of it that still matters.
+
+    Raises CannotStart: with exit code 5 where it does. Not to be called in a running loop.
+    """
+
+    async def ask() -> str:
+        async with exchange_of(profile, clock, environ) as venue:
+            return await venue.own_before(profile.market.quote)
+
+    if before := asyncio.run(ask()):
+        raise CannotStart(
+            f"{profile.exchange.name} knows {before}, an order of this bot, and its home holds nothing: put back its "
+            "files, or let `tradebot recover --rebuild` write the journal anew (--dry-run shows it first)",
+            ExitCode.RECOVERY_REFUSED,
+        )
+
+
+def exchange_of(
+    profile: Profile, clock: Clock, environ: Mapping[str, str] = os.environ
+) -> AbstractAsyncContextManager[Reading]:
+    """Return a connection to the profile's exchange that only reads. Raises CannotStart where a key is missing."""
+    from tradebot.exchange.construction import needs_password
+    from tradebot.exchange.credentials import read_credentials
+    from tradebot.venues.ccxt_reading import reading
+
+    credentials = read_credentials(environ, password=needs_password(profile.exchange.name))
+    prefix = f"{profile.bot.instance}-"
+    return reading(profile.exchange, credentials, quote=profile.market.quote, prefix=prefix, clock=clock)
 
 
 class PaperOracle:

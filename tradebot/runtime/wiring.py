@@ -37,6 +37,7 @@ from tradebot.runtime.opening import Opened, Telling, open_session, open_stores,
 from tradebot.runtime.outbox import Outbox
 from tradebot.runtime.patience import NO_PATIENCE, Patience, StartPatience
 from tradebot.runtime.places import Lease, RemoteAccount, make_feed, make_lease, make_remote, make_venue
+from tradebot.runtime.recovering import refuse_to_forget
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
 from tradebot.runtime.status import Status, StatusBook, money_of
 from tradebot.runtime.swaps_bench import cycle_log
@@ -164,6 +165,8 @@ def _wire(
     stack.callback(lease.close)
     signals.check()
     feed, instruments, engine, restored, gone = _restored(profile, opened, telling, clock, makers, patience)
+    if opened.account is None and not engine.state.seq:
+        refuse_to_forget(profile, clock)
     if choice.faults and not holds_anything(engine):
         raise ProfileInvalid(choice.faults)
     shell: LiveShell

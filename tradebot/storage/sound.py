@@ -22,7 +22,8 @@ class Sound(Struct, frozen=True):
     """What can be restored: `document` (None: from nothing on) and the facts of `tail` after it.
 
     `damage` says in words what is wrong, nothing where all is sound. `at_ms` is the time of the last fact that counts,
-    0 where none does. `planned` and `booked` are the client ids and (client id, trade id) of every sound fact.
+    0 where none does. `planned` and `booked` are the client ids and (client id, trade id) of those
+    of them that are in the file.
     """
 
     document: dict[str, Any] | None = None
@@ -66,16 +67,15 @@ def read_sound(journal: Path, checkpoint: Path) -> Sound:
         reach = tail[-1][0] if tail else (int(start["seq"]) if start is not None else 0)
         if reach > best[0]:
             best = (reach, start, tail)
-    _, start, tail = best
+    reached, start, tail = best
+    applied = [fact for seq, _, fact in rows.values() if seq <= reached]
     return Sound(
         document=start,
         tail=tail,
         at_ms=tail[-1][1] if tail else (int(start["at_ms"]) if start is not None else 0),
         damage=tuple(damage),
-        planned=frozenset(fact.client_id for _, _, fact in rows.values() if isinstance(fact, OrderPlanned)),
-        booked=frozenset(
-            (fact.client_id, fact.trade_id) for _, _, fact in rows.values() if isinstance(fact, OrderFilled)
-        ),
+        planned=frozenset(fact.client_id for fact in applied if isinstance(fact, OrderPlanned)),
+        booked=frozenset((fact.client_id, fact.trade_id) for fact in applied if isinstance(fact, OrderFilled)),
         windows=document.get("windows", {}) if document is not None else {},
     )
 

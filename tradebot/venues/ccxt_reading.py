@@ -93,6 +93,28 @@ class Reading:
             seen.client_id for seen in listed if self._orders.owns(seen.client_id) and seen.client_id not in known
         )
 
+    async def own_before(self, quote: str) -> str:
+        """Return an own order of an earlier run that still matters, "" where there is none.
+
+        That is one that is open, or one of a symbol of which the account holds something. Raises CannotStart.
+        """
+        if left := await self.strangers(()):
+            return left[0]
+        with asking("safety"):
+            held = await self._requests.balances()
+            if isinstance(held, Failure):
+                raise CannotStart(f"{self._name}: the balances are not told ({cause_of(held)})")
+            for one in self.instruments:
+                if one.base not in held or one.base == quote:
+                    continue
+                listed = await self._requests.recent_orders(one.symbol, None)
+                if isinstance(listed, Failure):
+                    raise CannotStart(f"{self._name}: the orders of {one.symbol} are not told ({cause_of(listed)})")
+                for seen in listed:
+                    if self._orders.owns(seen.client_id) and seen.filled:
+                        return seen.client_id
+        return ""
+
     async def history(self, symbols: Collection[str], since_ms: int) -> AccountImage:
         """Return the own orders of some symbols that began at `since_ms` or later, every own trade since, and balances.
 

@@ -1,0 +1,100 @@
+"""Does `tradebot recover` tell and mend what an exchange alone can prove? The real bot at the real sandbox, killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.comparing import BEGUN
+from tests.integration.comparing_pictures import Account
+from tests.integration.processes import Bot
+from tests.integration.rehearsing import KEYS
+from tests.integration.rehearsing_processes import Exchange
+from tests.integration.test_recover import all_gone, changed_fact, gone, held, recover, tree, truncated
+from tests.integration.test_rehearsal import at_the_exchange
+
+HOME = Path("state") / "away"
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Iterator[Exchange]:
+    """Serve the sandbox in a process of its own."""
+    served = Exchange(tmp_path, ["--count", "8"])
+    try:
+        served.start()
+        yield served
+        assert served.end() == 0
+    finally:
+        served.away()
+
+
+@pytest.fixture
+def killed(tmp_path: Path, exchange: Exchange) -> Path:
+    """Return the folder of a bot that held positions at the exchange when it was killed."""
+    at_the_exchange(tmp_path, exchange.url)
+    with Bot(tmp_path, env=KEYS) as bot:
+        bot.wait_for("POSITION_CLOSED")
+        bot.wait_for("POSITION_OPENED")
+        bot.send(signal.SIGKILL)
+        bot.end()
+    demo = tmp_path / "state" / "demo"
+    demo.symlink_to("away")  # the damage of the other tests is done to a bot of this name
+    return tmp_path
+
+
+@pytest.mark.timeout(180)
+def test_a_dry_run_compares_with_the_exchange_and_neither_side_changes(killed: Path) -> None:
+    before = tree(killed / HOME)
+    told = json.loads(recover(killed, "--dry-run", "--json", env=KEYS).stdout)
+    assert tree(killed / HOME) == before
+    assert told["venue"] == "binance"
+    assert told["damage"] == []
+    assert told["compared"]["strangers"] == []
+    kinds = [fact["type"] for fact in told["compared"]["facts"]]
+    assert kinds[:2] == ["RUN_OPENED", "RECOVERY_PLANNED"]
+    offline = json.loads(recover(killed, "--dry-run", "--offline", "--json", env=KEYS).stdout)
+    assert offline["compared"] is None
+    assert [offline["plan"][key] for key in ("orders", "positions")] == [
+        told["plan"][key] for key in ("orders", "positions")
+    ]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("damage", [changed_fact, truncated, gone])
+def test_a_damaged_journal_is_rebuilt_and_bot_and_exchange_agree_to_the_last_unit(
+    killed: Path, exchange: Exchange, damage: object
+) -> None:
+    assert callable(damage)
+    damage(killed)
+    (killed / HOME / "checkpoint.json").unlink(missing_ok=True)
+    with Bot(killed, env=KEYS) as bot:
+        assert bot.end() == 5, bot.text
+    assert "tradebot recover --rebuild" in bot.text
+    done = recover(killed, "--rebuild", env=KEYS)
+    assert done.returncode == 0, done.stderr
+    with Bot(killed, env=KEYS) as bot:
+        bot.wait_for("RECOVERY_COMPLETED")
+        bot.wait_for("POSITION_CLOSED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+    there = Account(exchange.url).picture()
+    assert not there.open_ids
+    ledger, _ = held(killed, HOME.name)
+    for asset, amount in ledger.items():
+        if asset not in ("USDT", "BNB"):
+            found = there.balances[asset].total - BEGUN.get(asset, Decimal(0))
+            assert Decimal(amount) == found, f"{asset}: the ledger has {amount}, the exchange {found}"
+
+
+@pytest.mark.timeout(120)
+def test_a_bot_that_has_lost_everything_never_begins_as_if_it_were_new(killed: Path) -> None:
+    all_gone(killed)
+    with Bot(killed, env=KEYS) as bot:
+        assert bot.end() == 5, bot.text
+    assert "an order of this bot, and its home holds nothing" in bot.text
+    assert "tradebot recover --rebuild" in bot.text
