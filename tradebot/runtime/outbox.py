@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
+from tradebot.config.secrets import mask
 from tradebot.domain.commands import (
     CancelOrder,
     Command,
@@ -153,7 +154,7 @@ class Outbox:
 
 
 def _unknown(command: Command, error: Exception, now_ms: int) -> Sequence[Event]:
-    cause = f"{type(error).__name__}: {error}"
+    cause = mask(f"{type(error).__name__}: {error}")
     match command:
         case PlaceOrder(client_id=client_id):
             return (OutcomeUnknown(client_id, "place", cause, now_ms),)
