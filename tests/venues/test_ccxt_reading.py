@@ -19,7 +19,7 @@ from tradebot.venues.ccxt_reading import reading
 @in_loop
 async def test_every_request_is_a_get() -> None:
     async with bench() as there:
-        ids = names(8)
+        ids = names(9)
         there.server.on("GET", "/openOrders", says(open_rows(ids[:4], "0.00100000")))
         done = [queried(each, order_id=number(each), status="CANCELED") for each in ids[4:]]
         there.server.on("GET", "/allOrders", says(done))
@@ -30,7 +30,7 @@ async def test_every_request_is_a_get() -> None:
             await venue.strangers(set(ids))
             await venue.own_before("USDT")
         assert {each.method for each in there.server.asked} == {"GET"}
-        assert sum(isinstance(event, OrderReported) for event in told) == 8
+        assert sum(isinstance(event, OrderReported) for event in told) == 9
         assert sum(isinstance(event, BalancesReported) for event in told) == 1
 
 
