@@ -25,7 +25,7 @@ PATIENCE_S: Final = 60.0
 BASE = """
 extends = "{root}/profiles/sandbox.toml"
 [bot]
-instance = "bench"
+instance = "{instance}"
 [exchange]
 base_url = "{url}"
 """
@@ -92,7 +92,12 @@ def start_bot(folder: Path, profile: str, seconds: float, program: Sequence[str]
 
 def ordering(folder: Path, url: str, durability: str, seconds: float) -> dict[str, Any]:
     """Let a bot order for so long; return what was stamped."""
-    profile = (BASE + EAGER).format(root=ROOT, url=url, durability="process" if durability == "off" else durability)
+    profile = (BASE + EAGER).format(
+        root=ROOT,
+        url=url,
+        instance=folder.name,  # an exchange that knows orders of a bot without a home is refused
+        durability="process" if durability == "off" else durability,
+    )
     stamped = folder / "stamps.json"
     program = ("-m", "tests.benchmarks.live_path_stamps", str(stamped), durability)
     process = start_bot(folder, profile, seconds, program)

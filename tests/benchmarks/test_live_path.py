@@ -74,7 +74,7 @@ def _spent(pid: int) -> tuple[float, float]:
 @pytest.mark.parametrize(("symbols", "decoder"), [(50, "fast"), (50, "general"), (200, "fast"), (500, "fast")], ids=str)
 def test_what_a_bot_costs(tmp_path: Path, printed: Print, symbols: int, decoder: str) -> None:
     with exchange(symbols) as url:
-        profile = BASE.format(root=ROOT, url=url) + f'[feed.ccxt]\ndecoder = "{decoder}"\n'
+        profile = BASE.format(root=ROOT, url=url, instance="bench") + f'[feed.ccxt]\ndecoder = "{decoder}"\n'
         process = start_bot(tmp_path, profile, 600, ("-m", "tradebot.cli.main"))
         try:
             end = time.monotonic() + 60

@@ -43,6 +43,7 @@ from tradebot.venues.ccxt_reconcile import Reconciler
 from tradebot.venues.ccxt_reports import report_of
 from tradebot.venues.ccxt_requests import Answering
 from tradebot.venues.ccxt_stream import UserStream, symbols_by_id
+from tradebot.venues.ccxt_warm import keep_warm
 from tradebot.venues.ccxt_watch import Gauge, Watch
 
 NEVER_MS: Final = 2**62
@@ -208,6 +209,7 @@ class CcxtSpot:
         self._spawn("markets", self.watch.keep_markets(polling, self._watched))
         if can.clock:
             self._spawn("clock", self.watch.keep_time())
+            self._spawn("warm", keep_warm(trading))
         if can.user_stream:
             self.watch.health.stream(up=False)
             stream = UserStream(trading, self, self._dialect, settings.request_timeout_s, settings.renew_after_s)

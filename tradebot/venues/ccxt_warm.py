@@ -1,0 +1,26 @@
+"""How does no order wait for a connection to be opened? Asked by the ccxt venue: one is used before it is too old."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from tradebot.exchange.budget import asking
+from tradebot.exchange.construction import Ccxt
+
+REUSED_S: Final = 10.0
+"""aiohttp closes a connection that nothing was asked on for 15 s; the next request would dial and agree on TLS."""
+
+
+async def keep_warm(trading: Ccxt, reused_s: float = REUSED_S) -> None:
+    """Ask for the time over the connection of orders, until cancelled.
+
+    Not on an instance that spaces its requests: an order would wait behind the question.
+    """
+    while not trading.enableRateLimit:
+        await asyncio.sleep(reused_s)
+        try:
+            with asking("poll"):
+                await trading.fetch_time()
+        except Exception:  # noqa: BLE001, S112 - the border to ccxt: the venue's health is told of it at the tap
+            continue
