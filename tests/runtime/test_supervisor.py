@@ -97,9 +97,11 @@ def test_it_is_the_loop_of_the_engine_that_shows_life(manager: socket.socket) ->
     rig.run(until=lambda: rig.shell.cycles >= 3)
     manager.settimeout(0)
     heard = []
-    with pytest.raises(BlockingIOError):
-        while True:
+    while True:
+        try:
             heard.append(manager.recv(100))
+        except BlockingIOError:
+            break
     assert heard[:2] == [b"WATCHDOG=1"] * 2
     assert len(heard) <= rig.shell.cycles, "once a cycle at the most: a loop that stands still shows none"
     here.close()

@@ -288,17 +288,20 @@ async def test_an_engine_that_has_ended_renews_nothing_and_says_nothing() -> Non
 @in_loop
 async def test_it_is_ended_on_purpose_only_and_told_where_that_fails() -> None:
     here = Guarded()
-    await here.switch.disarm()
+    await here.switch.disarm(1.0)
     assert here.asked == [], "one that never stood needs no end"
     async with here.keeping():
         await here.until(lambda: here.switch.renewals == 1)
     here.answers = here.fails
-    await here.switch.disarm()
+    await here.switch.disarm(1.0)
     assert here.log.texts("DEAD_MAN_NOT_DISARMED") == [
         "the dead man's switch could not be ended, it cancels all orders within 1 s: HTTP 502"
     ]
+    here.answers = here.hangs
+    await here.switch.disarm(0.05)
+    assert here.log.texts("DEAD_MAN_NOT_DISARMED")[-1].endswith("no answer within 0.1 s"), "an end waits for nobody"
     here.answers = here.takes
-    await here.switch.disarm()
+    await here.switch.disarm(1.0)
     assert here.asked[-1][1] == 0
     assert here.switch.armed is False
 

@@ -121,7 +121,7 @@ async def test_a_venue_that_has_stopped_has_no_end_to_ask() -> None:
         assert venue.end is None
         await venue.start()
         await end_of(venue).keep_guard(_never)
-        await end_of(venue).disarm()
+        await end_of(venue).disarm(1.0)
         await venue.stop()
         assert venue.end is None
 

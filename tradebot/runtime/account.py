@@ -101,7 +101,7 @@ class StoredAccount:
             if one.status in LIVE
         )
 
-    async def disarm(self) -> None:
+    async def disarm(self, within_s: float) -> None:
         """Do nothing: there is no dead man's switch."""
 
     def _stored(self, answers: list[Due]) -> list[Due]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -90,11 +91,10 @@ class Closing:
 
         Where orders are left on purpose, the exchange's dead man's switch is ended: it would cancel them.
         """
-        limits = self._profile.shutdown
-        found = await self._stock.take(limits, limit_s)
-        if found.wanted == "leave":
-            await self._run.venue.disarm()
-        return found
+        limits, end = self._profile.shutdown, time.monotonic() + limit_s
+        if wanted(limits) == "leave":
+            await self._run.venue.disarm(limit_s / 2)
+        return await self._stock.take(limits, end - time.monotonic())
 
     def known_inventory(self, cause: str) -> Inventory:
         """Return what is left as far as it is known here: the venue could not be asked, by `cause`."""

@@ -29,7 +29,7 @@ FORCED_S: Final = 1.0
 """How long the venue is asked what is left there after a second signal."""
 
 GRACE_S: Final = 0.5
-"""How long who keeps to a limit himself is given beyond it."""
+"""How much of a limit is kept back from one who keeps to it himself."""
 
 
 class Trading(Protocol):
@@ -213,12 +213,13 @@ class Coordinator:
 
     async def _inventory(self, trading: Trading, limit_s: float) -> Inventory:
         """Return what is left at the venue; after a second signal only a moment is spent on asking."""
-        asking = asyncio.create_task(trading.inventory(limit_s), name="tradebot-inventory")
+        own_s = max(limit_s / 2, limit_s - GRACE_S)
+        asking = asyncio.create_task(trading.inventory(own_s), name="tradebot-inventory")
         forced = asyncio.create_task(self._force.wait(), name="tradebot-forced")
         begun = time.monotonic()
-        await asyncio.wait({asking, forced}, timeout=limit_s + GRACE_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({asking, forced}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         if not asking.done() and forced.done():
-            left_s = limit_s + GRACE_S - (time.monotonic() - begun)
+            left_s = limit_s - (time.monotonic() - begun)
             await asyncio.wait({asking}, timeout=max(0.0, min(FORCED_S, left_s)))
         forced.cancel()
         cause = "the exit was forced" if self._force.is_set() else f"no end within {limit_s:g} s"

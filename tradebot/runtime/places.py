@@ -102,10 +102,10 @@ class RemoteAccount:
         if (end := self._spot.end) is not None:
             await end.keep_guard(lives)
 
-    async def disarm(self) -> None:
+    async def disarm(self, within_s: float) -> None:
         """End the dead man's switch, where there is one: orders stay."""
         if (end := self._spot.end) is not None:
-            await end.disarm()
+            await end.disarm(within_s)
 
     def save(self) -> None:
         """Store nothing: the account is at the exchange."""

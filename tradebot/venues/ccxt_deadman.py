@@ -75,12 +75,12 @@ class DeadMansSwitch:
         finally:
             self._end_timer()
 
-    async def disarm(self) -> None:
-        """End it, so that the orders that are left stay; what cannot be ended is told."""
+    async def disarm(self, within_s: float) -> None:
+        """End it, so that the orders that are left stay; what cannot be ended in time is told."""
         if not self.armed:
             return
         self._end_timer()
-        why = await self._ask(0, self._seconds / 3)
+        why = await self._ask(0, within_s)
         if why:
             text = f"the dead man's switch could not be ended, {self._words} within {self._seconds} s: {why}"
             self._log.emit("orders", "ERROR", "DEAD_MAN_NOT_DISARMED", text, cause=why)

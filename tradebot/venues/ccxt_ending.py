@@ -75,8 +75,8 @@ class AtTheEnd:
         if self.switch is not None:
             await self.switch.keep(lives)
 
-    async def disarm(self) -> None:
+    async def disarm(self, within_s: float) -> None:
         """End the dead man's switch, where there is one."""
         if self.switch is not None:
             with asking("safety"):
-                await self.switch.disarm()
+                await self.switch.disarm(within_s)
