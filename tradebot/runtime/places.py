@@ -164,6 +164,7 @@ def make_remote(
     *,
     symbols: Sequence[str] = (),
     gauge: Gauge = no_gauge,
+    is_our_run: Callable[[str], bool] = lambda _run: True,
 ) -> CcxtSpot:
     """Return the account at the profile's exchange, not connected yet; `symbols` are those that are watched.
 
@@ -188,6 +189,7 @@ def make_remote(
         budget=shared_budget(profile.exchange, clock, log, credentials, environ),
         symbols=symbols,
         gauge=gauge,
+        is_our_run=is_our_run,
     )
 
 

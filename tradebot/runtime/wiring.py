@@ -273,7 +273,7 @@ def _venue(
     if opened.account is None:
         spot = make_remote(
             profile, clock, telling.log, answered, coordinator.crash, telling.pipeline.register_secret,
-            symbols=[one.symbol for one in priced], gauge=gauge_of(telling),
+            symbols=[one.symbol for one in priced], gauge=gauge_of(telling), is_our_run=opened.journal.knows_run,
         )  # fmt: skip
         return RemoteAccount(spot), spot
     paper = makers.venue(profile, {one.symbol: one for one in priced}, opened.image)

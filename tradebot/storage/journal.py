@@ -61,6 +61,7 @@ class SqliteJournal:
         self._batch_s = batch_ms / 1000
         self._merger = merger
         self._retry_s = retry_s
+        self._runs: frozenset[str] = frozenset()
         self._last = self._durable = journal_file.last_seq(database)
         self._items: SimpleQueue[_Item] = SimpleQueue()
         self._append_lock = Lock()
@@ -219,18 +220,15 @@ class SqliteJournal:
                 self._database.execute("UPDATE runs SET ended_ms = ? WHERE ended_ms IS NULL", (at_ms,))
                 self._database.execute("INSERT INTO runs (run, started_ms) VALUES (?, ?)", (run, at_ms))
                 self._database.execute("COMMIT")
+                self._runs = frozenset(str(known) for (known,) in self._database.execute("SELECT run FROM runs"))
             except sqlite3.Error as error:
                 self._roll_back()
                 raise StorageFailed(f"{self.path}: run {run} cannot be noted ({error})") from error
         return str(row[0]) if row else None
 
-    def runs(self) -> frozenset[str]:
-        """Return the names of all runs that this journal knows of. Raises StorageFailed."""
-        with self._database_lock:
-            try:
-                return frozenset(str(row[0]) for row in self._database.execute("SELECT run FROM runs"))
-            except sqlite3.Error as error:
-                raise StorageFailed(f"{self.path}: its runs cannot be read ({error})") from error
+    def knows_run(self, run: str) -> bool:
+        """Whether `run` is one of this journal's, as of the last `open_run`; none is before."""
+        return run in self._runs
 
     def end_run(self, run: str, at_ms: int, exit_code: int) -> None:
         """Note how `run` ended. Raises StorageFailed."""

@@ -56,6 +56,15 @@ class OwnOrder:
         self.fills: set[str] = set()
 
 
+def run_of(client_id: str, prefix: str) -> str:
+    """Return the run in a client id of the form `<prefix><run>-<seq>`, "" where it is no such id.
+
+    An instance may be the beginning of another one (`a` of `a-b`): what follows the prefix tells them apart.
+    """
+    run, dash, seq = client_id.removeprefix(prefix).partition("-")
+    return run if dash and seq.isdecimal() and client_id.startswith(prefix) else ""
+
+
 class OwnOrders:
     """Keeps what was seen of own orders; ended ones are kept for late fills, the oldest let go of beyond `keep`."""
 
@@ -73,7 +82,7 @@ class OwnOrders:
 
     def owns(self, client_id: str) -> bool:
         """Whether an order of this client id is ours: it carries our prefix, whichever run placed it."""
-        return client_id.startswith(self._prefix)
+        return run_of(client_id, self._prefix) != ""
 
     def get(self, client_id: str) -> OwnOrder | None:
         """Return an order that is known."""

@@ -39,6 +39,7 @@ from tradebot.venues.ccxt_ending import AtTheEnd
 from tradebot.venues.ccxt_lanes import Lanes
 from tradebot.venues.ccxt_lookups import Lookups
 from tradebot.venues.ccxt_orders import OwnOrders
+from tradebot.venues.ccxt_others import Others, Runs, every_run_is_ours
 from tradebot.venues.ccxt_reconcile import Reconciler
 from tradebot.venues.ccxt_reports import report_of
 from tradebot.venues.ccxt_requests import Answering
@@ -65,7 +66,7 @@ class CcxtSpot:
 
     `id_prefix` is what every own client id begins with; all other orders and their fills are left alone. `symbols` are
     those whose trading is watched, every one in the quote currency where there are none. `budget` is that of the
-    processes that ask together.
+    processes that ask together; `is_our_run` knows the runs whose orders are our own.
     """
 
     name = "venue"
@@ -85,6 +86,7 @@ class CcxtSpot:
         budget: Budget | None = None,
         symbols: Sequence[str] = (),
         gauge: Gauge = no_gauge,
+        is_our_run: Runs = every_run_is_ours,
     ) -> None:
         self._settings = settings
         self._credentials = credentials
@@ -100,6 +102,7 @@ class CcxtSpot:
         self.offset = ClockOffset(self._exchange_time, clock)
         self.watch = Watch(settings, self.budget, self.offset, clock, deliver, log, gauge, self._compare)
         self.orders = OwnOrders(self.offset, id_prefix)
+        self.others = Others(id_prefix, is_our_run, self._watched, clock, deliver, log, gauge)
         self.stream_up = False
         """Whether the exchange tells of own orders by itself just now."""
         self.reconciliations = 0
@@ -203,6 +206,7 @@ class CcxtSpot:
             self.orders, lookups, requests[1], self.offset, self._clock, self._deliver, lanes.busy, self.watch.halted
         )
         self._spawn("reconcile", self._keep_reconciled(reconciler, lanes))
+        self._spawn("others", self.others.keep_looking(requests[1], float(settings.reconcile_interval_s)))
         self.watch.tells_time = can.clock
         self.watch.begin(markets, self._watched())
         self._spawn("health", self.watch.keep_fit())
@@ -300,6 +304,7 @@ class CcxtSpot:
             self._log.emit("system", "WARNING", "VENUE_REPORT_UNREADABLE", f"{error}: own orders are asked for")
             self._compare()
             return
+        self.others.seen(seen)
         if not self.orders.owns(seen.client_id):
             self.orders.foreign += 1
             return
