@@ -90,6 +90,12 @@ class Bench:
         self.events.append(event)
         self._news.set()
 
+    def passes(self, venue: CcxtSpot, span_ms: int) -> None:
+        """Let so much time have passed since the orders that have not ended were sent, by every clock."""
+        self.clock.ahead_ms += span_ms
+        for order in venue.orders.live():
+            order.asked_s -= span_ms / 1000
+
     async def heard(self, kind: type[E], count: int = 1) -> list[E]:
         """Wait for so many events of a kind; return all of it."""
         await self.until(lambda: len(self.of(kind)) >= count)

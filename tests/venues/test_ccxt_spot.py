@@ -239,7 +239,8 @@ async def test_no_such_order_is_proof_only_late_twice_and_without_a_trace() -> N
             venue.submit(QUERY, 0)
             await there.heard(OrderNotFound, count)
         assert not any(absent.conclusive for absent in there.of(OrderNotFound))
-        there.clock.ahead_ms = 1_000
+        there.clock.ahead_ms = 0
+        there.passes(venue, 1_000)
         there.server.on("GET", "/allOrders", says([queried("a-1-1")]))
         venue.submit(QUERY, 0)
         await there.heard(OrderNotFound, 4)
@@ -260,7 +261,7 @@ async def test_one_miss_is_no_proof_and_a_trade_of_an_unknown_order_is_looked_in
         there.server.on("GET", "/order", says(NO_SUCH_ORDER, 400))
         venue.submit(order(), 0)
         await there.heard(OutcomeUnknown)
-        there.clock.ahead_ms = 1_000
+        there.passes(venue, 1_000)
         venue.submit(QUERY, 0)
         (missed,) = await there.heard(OrderNotFound)
         assert not missed.conclusive
@@ -283,10 +284,13 @@ async def test_an_order_of_an_earlier_run_is_not_absent_before_it_could_have_arr
         for count in (1, 2, 3):
             venue.submit(QUERY, 0)
             await there.heard(OrderNotFound, count)
-        assert not any(absent.conclusive for absent in there.of(OrderNotFound))
-        there.clock.ahead_ms = 25_100
+        there.clock.ahead_ms = 25_100  # a clock that is set forward is no time that has passed
         venue.submit(QUERY, 0)
         await there.heard(OrderNotFound, 4)
+        assert not any(absent.conclusive for absent in there.of(OrderNotFound))
+        there.passes(venue, 25_100)
+        venue.submit(QUERY, 0)
+        await there.heard(OrderNotFound, 5)
         assert there.of(OrderNotFound)[-1].conclusive
 
 

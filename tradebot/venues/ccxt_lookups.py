@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Final
@@ -11,6 +12,7 @@ import msgspec
 from tradebot.config.sections.exchange import Exchange
 from tradebot.domain.events import Event, OrderNotFound, OutcomeUnknown
 from tradebot.domain.numbers import ms
+from tradebot.exchange.budget import one_by_one
 from tradebot.exchange.clock_offset import ClockOffset
 from tradebot.exchange.outcomes import Failure, NeverSent, Refused, Unknown
 from tradebot.exchange.parsing import SeenOrder
@@ -19,7 +21,6 @@ from tradebot.ports import Clock
 from tradebot.venues.ccxt_orders import OwnOrder, OwnOrders
 
 _MARGIN_MS: Final = 60_000
-_ONE_BY_ONE: Final = 20  # from here on one request for all symbols costs less (80 of weight against 6 each)
 MOST_STRANGERS: Final = 20
 """So many unknown orders are looked at for one that may be ours."""
 
@@ -59,7 +60,8 @@ class Lookups:
     async def answer(self, order: OwnOrder, requests: Requests) -> Event:
         """Return the answer to a query of an order: reported, not found (conclusively or not), or unknown."""
         if not order.placed_here and not order.asked_ms:
-            order.asked_ms, order.doubted = self._clock.now_ms(), True
+            order.asked(self._clock.now_ms())
+            order.doubted = True
         found = await self.look(order, requests)
         if isinstance(found, SeenOrder):
             return self._orders.report(order, found, self._clock.now_ms())
@@ -76,7 +78,7 @@ class Lookups:
     ) -> dict[str, SeenOrder] | Failure:
         """Return own open orders by client id; a symbol that is not traded any more is told to `halted`."""
         found: dict[str, SeenOrder] = {}
-        each: list[str | None] = [*sorted(symbols)] if len(symbols) <= _ONE_BY_ONE else [None]
+        each: list[str | None] = [*sorted(symbols)] if one_by_one(len(symbols)) else [None]
         while each:
             symbol = each.pop(0)
             listed = await requests.open_orders(symbol)
@@ -102,7 +104,9 @@ class Lookups:
     def _due(self, order: OwnOrder) -> bool:
         if order.venue_id or not order.asked_ms or order.misses < self._misses:
             return False
-        return self._clock.now_ms() >= order.asked_ms + self._patience_ms
+        # by both clocks: one that is set forward would end the wait at once
+        waited_ms = (asyncio.get_running_loop().time() - order.asked_s) * 1000
+        return min(waited_ms, self._clock.now_ms() - order.asked_ms) >= self._patience_ms
 
     async def _no_trace(self, order: OwnOrder, requests: Requests) -> bool:
         """Whether neither orders nor trades since its request hold it; one that does makes it known."""

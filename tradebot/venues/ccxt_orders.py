@@ -6,6 +6,7 @@ an end is final. What is new becomes events, everything else is silence.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -20,7 +21,8 @@ Ended = Literal["filled", "canceled", "expired", "rejected"]
 
 
 class OwnOrder:
-    """One own order. `asked_ms` is a time by which its request had left for certain, 0 while it is under way.
+    """One own order. `asked_ms` is a time by which its request had left for certain, 0 while it is under way; `asked_s`
+    is the same by the loop's clock, which nobody sets.
 
     `doubted` says that it may exist though the exchange has not told of it: a trade of a stranger may be its own.
     `filled` is the exchange's cumulative amount, `seen_amount` the sum of the `fills` that were told.
@@ -29,6 +31,7 @@ class OwnOrder:
     __slots__ = (
         *(
             "asked_ms",
+            "asked_s",
             "client_id",
             "doubted",
             "ended_as",
@@ -48,12 +51,17 @@ class OwnOrder:
         self.placed_here = placed_here
         self.venue_id = ""
         self.asked_ms = 0
+        self.asked_s = 0.0
         self.misses = 0
         self.doubted = False
         self.ended_as: Ended | None = None
         self.filled: Decimal = ZERO
         self.seen_amount: Decimal = ZERO
         self.fills: set[str] = set()
+
+    def asked(self, now_ms: int) -> None:
+        """Note that its request has left for certain by now; needs a running loop."""
+        self.asked_ms, self.asked_s = now_ms, asyncio.get_running_loop().time()
 
 
 def run_of(client_id: str, prefix: str) -> str:

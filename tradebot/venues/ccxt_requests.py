@@ -81,7 +81,8 @@ class Answering:
         match command:
             case PlaceOrder(client_id=client_id, symbol=symbol):
                 order = self._orders.know(client_id, symbol, placed_here=True)
-                order.asked_ms, order.doubted = now, not order.venue_id
+                order.asked(now)
+                order.doubted = not order.venue_id
                 self._deliver(OutcomeUnknown(client_id, "place", cause, now))
             case CancelOrder(client_id=client_id):
                 self._deliver(OutcomeUnknown(client_id, "cancel", cause, now))
@@ -104,12 +105,12 @@ class Answering:
         priority: Priority = "entry" if command.side is Side.BUY else "exit"
         with asking(priority):
             outcome: Outcome = await self._trading.place(command)
-        order.asked_ms = self._clock.now_ms()
+        order.asked(self._clock.now_ms())
         if await self._clock_is_right_now(outcome) and self._clock.now_ms() <= command.send_by_ms:
             # refused for its timestamp, before the exchange looked at it: the one request that may leave again
             with asking(priority):
                 outcome = await self._trading.place(command)
-            order.asked_ms = self._clock.now_ms()
+            order.asked(self._clock.now_ms())
         now = order.asked_ms
         match outcome:
             case Accepted(seen):
