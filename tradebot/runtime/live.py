@@ -7,6 +7,7 @@ published. Quotes conflate (only the newest of a symbol is decided on), everythi
 from __future__ import annotations
 
 import asyncio
+import gc
 import heapq
 import time
 from collections import deque
@@ -238,11 +239,13 @@ class LiveShell:
         """Run cycles until stopped. Raises what made the loop end: StateSuspect, StorageFailed, TooManyErrors."""
         self._loop = asyncio.get_running_loop()
         self._log.emit("system", "INFO", "ENGINE_LOOP_START", "Engine loop started")
+        gc.freeze()  # a full collection stops the loop, and over ccxt's markets and code for a tenth of a second
         try:
             while not self._stopping and self.fatal is None:
                 self.turn()
                 await self._rest()
         finally:
+            gc.unfreeze()
             self._loop, self._over = None, True
             text = f"Engine loop stopped after {self.cycles} cycles"
             self._log.emit("system", "INFO", "ENGINE_LOOP_STOP", text, cycles=self.cycles, events=self.events)
