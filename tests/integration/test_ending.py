@@ -154,6 +154,8 @@ def test_an_exception_while_deciding_ends_with_code_one_and_the_next_start_recov
         assert bot.end() == 1, bot.text
     assert "crashed: engine: StateSuspect: QuoteSeen: ZeroDivisionError: a decision that cannot be made" in bot.text
     crash = next(one for one in records(tmp_path, "events") if one["event_type"] == "CRASHED")
+    assert re.search(r"left at the paper venue: [1-9]\d* positions? worth", bot.text), "what may be left is said"
+    assert session(tmp_path)["shutdown"]["inventory"]["positions"]
     assert "in process" in str(crash["traceback"])
     assert session(tmp_path)["shutdown"]["callbacks"]["state_persist"] == "done"
     with Bot(tmp_path) as bot:
