@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import heapq
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -29,6 +30,10 @@ from tradebot.runtime.meter import Meter
 P = ParamSpec("P")
 
 MARKET = (QuoteSeen, TradeSeen, BookSeen)
+
+SWITCH_S = 0.0005
+"""So long another thread (logs, journal, checkpoint) may compute before the loop has its turn again: it gives up the
+interpreter at each of its waits, and an order passes several of them. Python's own is ten times as long."""
 
 
 class Chore(Protocol):
@@ -239,6 +244,8 @@ class LiveShell:
         """Run cycles until stopped. Raises what made the loop end: StateSuspect, StorageFailed, TooManyErrors."""
         self._loop = asyncio.get_running_loop()
         self._log.emit("system", "INFO", "ENGINE_LOOP_START", "Engine loop started")
+        switch_s = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_S)
         gc.freeze()  # a full collection stops the loop, and over ccxt's markets and code for a tenth of a second
         try:
             while not self._stopping and self.fatal is None:
@@ -246,6 +253,7 @@ class LiveShell:
                 await self._rest()
         finally:
             gc.unfreeze()
+            sys.setswitchinterval(switch_s)
             self._loop, self._over = None, True
             text = f"Engine loop stopped after {self.cycles} cycles"
             self._log.emit("system", "INFO", "ENGINE_LOOP_STOP", text, cycles=self.cycles, events=self.events)
