@@ -7,13 +7,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 
 import pytest
 
 from tests.benchmarks.live_path import BASE, STAGES, exchange, ordering, percentile, start_bot, stretches
-from tests.integration.processes import ROOT
+from tests.integration.processes import ROOT, records
 
 Print = Callable[[str], None]
 
@@ -46,7 +47,7 @@ def test_from_a_frame_to_an_order(tmp_path: Path, printed: Print, symbols: int) 
     with exchange(symbols) as url:
         for run in range(RUNS):
             for durability in DURABILITIES:  # side by side in time: what disturbs one disturbs all
-                stamped = ordering(tmp_path / f"{durability}-{run}", url, durability, RUN_S)
+                stamped = ordering(tmp_path / f"{durability[:5]}-{run}", url, durability, RUN_S)
                 found[durability].append(stretches(stamped["rows"]))
                 orders[durability] += len(stamped["rows"])
                 pauses_ms += stamped["gc_ms"]
@@ -93,8 +94,14 @@ def test_what_a_bot_costs(tmp_path: Path, printed: Print, symbols: int, decoder:
         finally:
             process.kill()
             process.wait(60)
+    begun, ended = (
+        next(one for one in records(tmp_path) if one["event_type"] == event_type)
+        for event_type in ("ENGINE_LOOP_START", "ENGINE_LOOP_STOP")
+    )
+    lived_s = (datetime.fromisoformat(ended["time"]) - datetime.fromisoformat(begun["time"])).total_seconds()
     printed(
-        f"\n  {symbols} symbols, {decoder} decoder: {share:.1%} of one processor, {rss_mb:.0f} MB"
+        f"\n  {symbols} symbols, {decoder} decoder, {ended['events'] / lived_s:.0f} events a second:"
+        f" {share:.1%} of one processor, {rss_mb:.0f} MB"
         f" (load {load:.1f} to {os.getloadavg()[0]:.1f})"
     )
     assert share < 1
