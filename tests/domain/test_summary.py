@@ -350,3 +350,15 @@ def test_a_position_that_was_sold_by_hand_has_the_pnl_of_its_price_and_leaves_th
     assert summary.conservation_error == 0
     assert summary.compared == ("the PnL of the trades", "the ledger")
     assert ledger.dust == {SYMBOL: D("0.05")}
+
+
+def test_a_difference_of_the_quote_counts_until_it_is_adopted() -> None:
+    story = Story()
+    for _ in range(2):
+        story.tell(f.BalanceRefreshed("USDT", D(1_050)))
+    assert summed(story).conservation_error == 50
+    story.tell(f.DriftAdopted("USDT", "", D(50), D(0), estimate=False, who="ana"))
+    assert summed(story).conservation_error is None
+    for _ in range(2):
+        story.tell(f.BalanceRefreshed("USDT", D(1_050)))
+    assert summed(story).conservation_error == 0

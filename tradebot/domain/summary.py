@@ -267,6 +267,8 @@ class Tally:
     def _adopted(self, fact: DriftAdopted) -> None:
         """Book what came or went by hand; it is neither a gain nor a fall of the equity."""
         self._stirred = True
+        if not fact.symbol:
+            self._quiet_error = None  # what it differed by is booked: it is compared anew
         before, _ = self.books.equity()
         worth = self.books.adopt(fact)
         equity, invested = self.books.equity()

@@ -1,0 +1,144 @@
+"""Does a real bot notice what hands do on its account, and does a word at its door settle it to the last unit?"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import urllib.request
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.processes import PATIENCE_S, Bot, kinds, state
+from tests.integration.rehearsing import KEYS
+from tests.integration.rehearsing_processes import Exchange
+from tests.integration.test_account_lease import home
+from tradebot.control.client import ask
+from tradebot.domain.views import Done, DriftAction, Snapshot
+from tradebot.sandbox.signing import signed_query
+
+KEPT = {"take_profit_bps = 30": "take_profit_bps = 5000", "stop_loss_bps = 30": "stop_loss_bps = 5000"}
+KEPT |= {"max_hold_s = 2": 'max_hold_s = "off"', "[state]\n": "[fences]\ncompare_interval_s = 1\n[state]\n"}
+"""What is changed in the quick profile: positions stay, and the account is compared each second."""
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Iterator[Exchange]:
+    exchange = Exchange(tmp_path, ["--count", "3"])
+    try:
+        exchange.start()
+        yield exchange
+    finally:
+        exchange.away()
+
+
+def by_hand(exchange: Exchange, method: str, path: str, **params: object) -> Any:
+    """Do something on the bot's account with its key, as a person would."""
+    params["timestamp"] = time.time_ns() // 1_000_000
+    query = signed_query(KEYS["TRADEBOT_API_SECRET"], params)
+    body = query.encode() if method == "POST" else None
+    url = f"{exchange.url}/api/v3/{path}" if body else f"{exchange.url}/api/v3/{path}?{query}"
+    headers = {"X-MBX-APIKEY": KEYS["TRADEBOT_API_KEY"], "Content-Type": "application/x-www-form-urlencoded"}
+    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310 - loopback
+        return json.loads(answer.read())
+
+
+def held_there(exchange: Exchange) -> dict[str, Decimal]:
+    """Return what the exchange holds for the account, by asset."""
+    rows = by_hand(exchange, "GET", "account")["balances"]
+    return {row["asset"]: Decimal(row["free"]) + Decimal(row["locked"]) for row in rows}
+
+
+def settle(bot_home: Path, what: str, action: DriftAction, price: Decimal | None = None) -> str:
+    """Settle a difference at the bot's door; return what it says."""
+
+    async def asked(client: Any) -> Done:
+        done: Done = await client.settle_drift(what, action, price)
+        return done
+
+    return ask(bot_home, "tests", asked).text
+
+
+def shown(bot_home: Path) -> Snapshot:
+    """Return everything that is shown of the bot."""
+
+    async def asked(client: Any) -> Snapshot:
+        snapshot: Snapshot = await client.snapshot()
+        return snapshot
+
+    return ask(bot_home, "tests", asked)
+
+
+@pytest.mark.timeout(150)
+def test_a_sale_by_hand_is_noticed_and_adopted_and_a_foreign_order_outlives_the_bot(
+    tmp_path: Path, exchange: Exchange
+) -> None:
+    folder = home(tmp_path, "one", exchange)
+    profile = folder / "quick.toml"
+    text = profile.read_text()
+    for old, new in KEPT.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+    profile.write_text(text)
+    bot_home = folder / "state" / "one"
+    with Bot(folder, env=KEYS) as bot:
+        bot.wait_for("POSITION_OPENED")
+
+        async def pause(client: Any) -> object:
+            return await client.pause()
+
+        ask(bot_home, "tests", pause)
+        while (before := shown(bot_home)).status.intents or before.status.orders:
+            time.sleep(0.05)
+        position = before.positions[0]
+        base, listed = position.symbol.partition("/")[0], position.symbol.replace("/", "")
+        sold = (position.amount / 2).quantize(Decimal("0.001"))
+        foreign = by_hand(
+            exchange, "POST", "order", symbol=listed, side="BUY", type="LIMIT", timeInForce="GTC",
+            quantity=str(sold), price=str((Decimal(str(position.bid)) * Decimal("0.9")).quantize(Decimal("0.01"))),
+        )["orderId"]  # fmt: skip
+        bot.wait_for("FOREIGN_ORDER_SEEN")
+        by_hand(exchange, "POST", "order", symbol=listed, side="SELL", type="MARKET", quantity=str(sold))
+        assert f"{sold:f}".rstrip("0") in bot.wait_for("DRIFT_SEEN")
+        (missing,) = [one for one in shown(bot_home).status.drift if one.kind == "missing"]
+        assert (missing.asset, missing.amount) == (base, sold)
+        assert "are booked as gone at" in settle(bot_home, position.symbol, "adopt", Decimal(str(position.bid)))
+        while not [one for one in shown(bot_home).status.drift if one.asset == "USDT"]:
+            time.sleep(0.05)
+        settle(bot_home, "USDT", "adopt")
+        assert shown(bot_home).status.drift == ()
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+        assert "came or went by hand, in 2 bookings, no trades" in " ".join(bot.text.split())
+        assert "the fills agree to the last unit" in " ".join(bot.text.split())
+    owned = state(folder)["state"]["ledger"]
+    there = held_there(exchange)
+    assert Decimal(owned["cash"]) == there["USDT"]
+    lots = sum((Decimal(lot["amount"]) for lot in owned["positions"][position.symbol]["lots"]), Decimal(0))
+    assert lots + Decimal(owned["dust"].get(position.symbol, "0")) == there[base]
+    assert [order["orderId"] for order in by_hand(exchange, "GET", "openOrders")] == [foreign]
+    assert kinds(folder).count("DRIFT_ADOPTED") == 2
+
+
+@pytest.mark.timeout(120)
+def test_an_order_of_the_same_instance_elsewhere_stops_the_buying_and_is_said(
+    tmp_path: Path, exchange: Exchange
+) -> None:
+    folder = home(tmp_path, "one", exchange)
+    with Bot(folder, env=KEYS) as bot:
+        bot.wait_for("POSITION_OPENED")
+        symbol = shown(folder / "state" / "one").drops[0]
+        price = (Decimal(str(symbol.bid)) * Decimal("0.9")).quantize(Decimal("0.01"))
+        by_hand(
+            exchange, "POST", "order", symbol=symbol.symbol.replace("/", ""), side="BUY", type="LIMIT",
+            timeInForce="GTC", quantity="1", price=str(price), newClientOrderId="one-zzzzzzzz-1",
+        )  # fmt: skip
+        assert "run zzzzzzzz, which is none of ours" in bot.wait_for("RIVAL_NOTICED")
+        assert shown(folder / "state" / "one").status.rival == "zzzzzzzz"
+        bot.send(signal.SIGTERM)
+        bot.end()
