@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
-from tradebot.exchange.budget import asking
+from tradebot.exchange.budget import HeldBack, asking
 from tradebot.exchange.construction import Ccxt
 
 REUSED_S: Final = 10.0
@@ -17,10 +18,9 @@ async def keep_warm(trading: Ccxt, reused_s: float = REUSED_S) -> None:
 
     Not on an instance that spaces its requests: an order would wait behind the question.
     """
+    from ccxt.base.errors import BaseError  # type: ignore[import-untyped]
+
     while not trading.enableRateLimit:
         await asyncio.sleep(reused_s)
-        try:
-            with asking("poll"):
-                await trading.fetch_time()
-        except Exception:  # noqa: BLE001, S112 - the border to ccxt: the venue's health is told of it at the tap
-            continue
+        with suppress(BaseError, HeldBack), asking("poll"):  # the venue's health hears of it where it was asked
+            await trading.fetch_time()
