@@ -231,11 +231,11 @@ def _venue() -> None:
 
 
 def _pausing(pauses_ms: list[float]) -> Callable[[str, dict[str, int]], None]:
-    """Return what notes every full collection of the garbage collector, during which all stands still."""
+    """Return what notes each full collection of the garbage collector while the loop runs: all stands still then."""
     begun = [0]
 
     def told(phase: str, info: dict[str, int]) -> None:
-        if info["generation"] < 2:
+        if info["generation"] < 2 or not gc.get_freeze_count():  # the loop freezes what was there before
             return
         if phase == "start":
             begun[0] = now_ns()
