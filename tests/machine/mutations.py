@@ -123,6 +123,16 @@ def buy_though_paused() -> list[Patch]:
     return [(BuyGates, "common", but_one)]
 
 
+def end_without_fills() -> list[Patch]:
+    """End an order on its final state, whether or not the fills it names are booked."""
+    close = Router._close
+
+    def at_once(router: Router, order: Any, outcome: str, _filled: Decimal, reason: str, **more: Any) -> None:
+        close(router, order, outcome, order.filled, reason, **more)
+
+    return [(Router, "_close", at_once)]
+
+
 MUTATIONS: Final[dict[str, Callable[[], list[Patch]]]] = {
     each.__name__.replace("_", " "): each
     for each in (
@@ -134,6 +144,7 @@ MUTATIONS: Final[dict[str, Callable[[], list[Patch]]]] = {
         send_before_written,
         end_on_refused_cancel,
         buy_though_paused,
+        end_without_fills,
     )
 }
 

@@ -85,6 +85,7 @@ class World:
             if seen.bids:
                 pair = next(name for name, wire in WIRE.items() if wire == symbol)
                 self._publish(pair, seen.bids[0][0], seen.asks[0][0], seen.bids[0][1])
+        self.stream(up=True)
         self.turn()
 
     def crash(self, appends: int) -> None:
