@@ -208,7 +208,7 @@ def test_a_ban_of_one_process_is_a_ban_of_all_of_them(path: Path) -> None:
     wall = Wall()
     one, other = (Budget(wall, RequestBudget(), SharedCounts(path, print)) for _ in range(2))
     one.note(418, {"Retry-After": "120"})
-    with pytest.raises(HeldBack, match=r"banned by the exchange for 120\.0 s more"):
+    with pytest.raises(HeldBack, match=r"banned by the exchange until "):
         other.admit("safety")
     assert other.banned
 

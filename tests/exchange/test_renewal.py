@@ -22,6 +22,7 @@ from tradebot.feeds.ccxt_sockets import RENEWAL_SPREAD, renewal_age_s
 
 DAY_S = 3.0
 RENEWED_S = 2.0
+LOOK_S = 0.05
 
 
 def test_sockets_made_together_are_replaced_apart_and_all_before_the_exchange_ends_them() -> None:
@@ -43,8 +44,17 @@ async def cancelled_by_another(there: Listening, foreign: Any, number: int) -> N
     there.spot.submit(order(client_id, symbol=listed.symbol, price=price, amount=amount), 0)
     await there.until(lambda: any(one.client_id == client_id for one in there.of(OrderAcknowledged)))
     await foreign.cancel_order(None, listed.symbol, {"origClientOrderId": client_id})
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         await there.until(lambda: any(one.client_id == client_id for one in there.of(OrderClosed)))
+
+
+async def lateness(late_s: list[float]) -> None:
+    """Note how late this process comes to what is due, since a busy machine lets it wait."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due_s = loop.time() + LOOK_S
+        await asyncio.sleep(LOOK_S)
+        late_s.append(loop.time() - due_s)
 
 
 def test_over_several_days_quotes_have_no_gap_of_a_second_and_no_event_of_an_order_is_lost(tmp_path: Path) -> None:
@@ -52,6 +62,8 @@ def test_over_several_days_quotes_have_no_gap_of_a_second_and_no_event_of_an_ord
         settings = {"base_url": address, "renew_after_s": RENEWED_S}
         async with listening(settings, CcxtFeed(depth_levels=5)) as there:
             foreign = there.connected(keys=True)
+            late_s = [0.0]
+            looking = asyncio.create_task(lateness(late_s))
             try:
                 await foreign.load_markets()
                 orders = 0
@@ -61,9 +73,12 @@ def test_over_several_days_quotes_have_no_gap_of_a_second_and_no_event_of_an_ord
                     heard = len(there.quoted_s)
                     await there.until(lambda heard=heard: len(there.quoted_s) > heard + 5)  # type: ignore[misc]
             finally:
+                looking.cancel()
                 await disconnect(foreign)
             gaps_s = [later - earlier for earlier, later in pairwise(there.quoted_s)]
-            assert max(gaps_s) < 1
+            assert max(gaps_s) < 1 + 2 * max(late_s), "this process and the exchange's may each have had to wait"
+            compared = [one for one in there.of(OrderClosed) if one.reason == "found by reconciliation"]
+            assert len(compared) <= max(1, orders // 10), "a new socket is followed by a comparison, which may be first"
             assert not {"FEED_SUBSCRIPTION_FAILED", "FEED_DISCONNECTED", "FEED_SILENT"} & set(there.prices.kinds())
             assert "VENUE_STREAM_LOST" not in there.told.kinds()
             assert there.told.kinds().count("VENUE_STREAM_OPENED") >= 3

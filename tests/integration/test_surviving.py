@@ -212,3 +212,31 @@ def test_a_bot_that_is_killed_on_its_probation_again_and_again_goes_back_to_the_
         bot.wait_for("POSITION_OPENED")
         bot.send(signal.SIGTERM)
         assert bot.end() == 0, bot.text
+    assert "BUYING_PAUSED" not in kinds(tmp_path)
+
+
+def test_a_start_that_goes_back_to_looser_limits_buys_nothing_until_it_is_resumed(tmp_path: Path) -> None:
+    path = write_profile(tmp_path, "[reload]\nprobation_starts = 1\n[budget]\nmax_positions = 9\n")
+    with Bot(tmp_path) as bot:
+        bot.wait_for("BOT_STARTED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+    path.write_text(path.read_text().replace("max_positions = 9", "max_positions = 3"))
+    with Bot(tmp_path) as bot:
+        bot.wait_for("generation 2 is on probation")
+        bot.send(signal.SIGKILL)
+        bot.end()
+    for again in (False, True):
+        with Bot(tmp_path) as bot:
+            if not again:
+                assert "the way back loosens budget.max_positions" in bot.wait_for("BUYING_PAUSED_BY_GUARD")
+            bot.wait_for("BOT_STARTED")
+            words = [sys.executable, "-m", "tradebot.cli.main"]
+            told = subprocess.run([*words, "status"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+            assert "paused" in told
+            if again:
+                subprocess.run([*words, "resume"], cwd=tmp_path, capture_output=True, check=True)
+                bot.wait_for("POSITION_OPENED")
+            bot.send(signal.SIGTERM)
+            assert bot.end() == 0, bot.text
+        assert ("POSITION_OPENED" in kinds(tmp_path)) == again

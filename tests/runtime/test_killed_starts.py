@@ -34,6 +34,22 @@ def test_a_text_whose_starts_are_killed_on_its_probation_is_left_for_the_last_go
     assert "3 starts in a row were killed" in desk.choose().note, "it is told as long as the text stands there"
 
 
+def test_a_start_in_the_place_of_a_text_names_what_it_loosens_until_the_machine_has_heard_of_it(desk: Desk) -> None:
+    desk.write("[budget]\nmax_positions = 9\n")
+    desk.start()
+    desk.write("[budget]\nmax_positions = 3\n")
+    assert desk.choose().unconfirmed(known=1, begun=2) == []
+    for _ in range(3):
+        desk.killed()
+    choice = desk.choose()
+    assert choice.unconfirmed(known=2, begun=3) == ["budget.max_positions"]
+    assert desk.killed(choice).number == 3
+    again = desk.choose()
+    assert again.continues is not None
+    assert again.unconfirmed(known=2, begun=3) == [""], "killed before it was told to the machine"
+    assert again.unconfirmed(known=3, begun=3) == []
+
+
 @pytest.mark.parametrize("what", ["ends", "passes", "edit"])
 def test_only_kills_in_a_row_of_one_text_on_probation_count(desk: Desk, what: str) -> None:
     desk.start()

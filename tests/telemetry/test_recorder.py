@@ -170,6 +170,13 @@ def test_a_refused_order_carries_the_venues_code_and_message(told: Told) -> None
     assert counters['orders_failed{code="-2010",side="buy",symbol="BTC/USDT"}'] == 1
 
 
+@pytest.mark.parametrize("code", ["HeldBack", "NeverSent"])
+def test_an_order_that_was_not_sent_is_not_told_as_a_rejected_one(code: str) -> None:
+    why = "the exchange asked for a pause until 2026-11-22 23:59:10 UTC"
+    held = OrderRejected(client_id="c-2", symbol="A/USDT", side=Side.BUY, code=code, message=why)
+    assert fact_words(held)[0] == f"c-2: buy A/USDT not sent: {why}"
+
+
 @pytest.mark.parametrize(("outcome", "level"), [("absent", "WARNING"), ("expired", "INFO"), ("filled", "INFO")])
 def test_an_order_that_never_reached_the_venue_is_told_louder_than_one_that_ended(
     told: Told, outcome: Literal["absent", "expired", "filled"], level: str

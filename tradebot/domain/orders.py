@@ -12,6 +12,9 @@ from tradebot.domain.numbers import EXACT, ROUGH, ZERO
 HELD_BACK = "HeldBack"
 """The code of an order that our own request budget did not let leave: its further steps would be held back, too."""
 
+UNSENT = frozenset({HELD_BACK, "NeverSent"})
+"""Codes of our own: an order with one of them never left, and nobody has rejected it."""
+
 
 class Side(StrEnum):
     """Which way an order goes."""

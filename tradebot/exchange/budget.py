@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -56,6 +57,10 @@ _WEIGHTS: Final = {
     "klines": 2,
 }
 """What a request of Binance's may weigh, by the end of its path; its answer says what it did. Others weigh 1."""
+
+
+_ALL_OPEN_ORDERS: Final = 80
+"""What those of all symbols weigh in one answer."""
 
 
 class HeldBack(TradebotError):
@@ -249,7 +254,17 @@ def weight_of(url: str) -> int:
     """Return what a request to this address may weigh."""
     path, _, query = url.partition("?")
     name = path.rpartition("/")[2]
-    return 80 if name == "openOrders" and "symbol=" not in query else _WEIGHTS.get(name, 1)
+    return _ALL_OPEN_ORDERS if name == "openOrders" and "symbol=" not in query else _WEIGHTS.get(name, 1)
+
+
+def weight_of_open_orders(symbols: int) -> int:
+    """Return what asking for the open orders of so many symbols weighs: of each alone, or of all in one answer."""
+    return min(symbols * _WEIGHTS["openOrders"], _ALL_OPEN_ORDERS)
+
+
+def one_by_one(symbols: int) -> bool:
+    """Whether asking for the open orders of so many symbols one by one weighs no more than asking for all."""
+    return symbols * _WEIGHTS["openOrders"] <= _ALL_OPEN_ORDERS
 
 
 def _settle(sheet: Sheet, weight: int, now: int, *, used: int) -> None:
@@ -283,7 +298,7 @@ def _closed(sheet: Sheet, now: int) -> HeldBack | None:
     if not now < closed <= now + _LONGEST_MS:
         return None
     why = "banned by the exchange" if sheet.banned else "the exchange asked for a pause"
-    return HeldBack(f"{why} for {(closed - now) / 1000:.1f} s more", closed)
+    return HeldBack(f"{why} until {datetime.fromtimestamp(closed / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC", closed)
 
 
 def _close(sheet: Sheet, until_ms: int, *, banned: bool) -> None:

@@ -24,6 +24,7 @@ CLOSE_S = 3.0
 """Longest time in which sockets are closed politely at the end."""
 
 _SHORTEST_S = 0.05
+_SHORTEST_PING_S = 0.5
 
 
 class CcxtLive:
@@ -108,7 +109,7 @@ class CcxtLive:
         told = FeedTold(self._log, exchange.id)
         self.counts = count = told.count
         keep_alive_ms = round(1000 * ping_interval_s(self._keep_alive_s, settings.silence_s))
-        exchange.streaming["keepAlive"] = min(exchange.streaming.get("keepAlive") or keep_alive_ms, keep_alive_ms)
+        exchange.streaming["keepAlive"] = keep_alive_ms
         exchange.number = float  # books of text would be sorted as text
         whats: list[What] = ["quotes"]
         if settings.trades:
@@ -146,8 +147,12 @@ class CcxtLive:
 
 
 def ping_interval_s(keep_alive_s: float, silence_s: float) -> float:
-    """Return how often a socket is asked for a sign of life: it has to answer before its silence ends it."""
-    return min(keep_alive_s, silence_s / 2)
+    """Return how often a socket is asked for a sign of life: it has to answer before its silence ends it.
+
+    Never oftener than twice a second: pings count as messages, of which Binance takes five a second on a market stream,
+    subscriptions included.
+    """
+    return max(_SHORTEST_PING_S, min(keep_alive_s, silence_s / 2))
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> Exception:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tradebot.domain.errors import CannotStart, StorageFailed
-from tradebot.domain.events import ProfileApplied, RunStarted, SymbolStatusSeen
+from tradebot.domain.events import PauseAsked, ProfileApplied, RunStarted, SymbolStatusSeen
 from tradebot.domain.venue_facts import DELISTED
 from tradebot.ports import Component
 from tradebot.runtime.assembly import Assembly
@@ -19,6 +19,7 @@ from tradebot.runtime.coordinator import Ending
 from tradebot.runtime.last_resort import LastResort
 from tradebot.runtime.leftovers import Held
 from tradebot.runtime.places import RemoteAccount
+from tradebot.runtime.request import GUARD
 from tradebot.runtime.signals import StopAsked
 from tradebot.runtime.status import StatusChore, money_of, warming
 from tradebot.runtime.supervisor import supervisor_of
@@ -142,6 +143,7 @@ class Bot:
         self._log.emit("system", "INFO", "ENGINE_LOOP_CONFIG", text, **engine.model_dump(mode="json"))
         await run.patience.hold(run.venue_part.start)
         now_ms = run.clock.now_ms()
+        self._pause_if_looser(now_ms)
         shell.inject(ProfileApplied(run.generation.number, profile, now_ms, run.instruments))
         self._judge_listing(now_ms)
         shell.inject(RunStarted(run.name, now_ms))
@@ -174,6 +176,17 @@ class Bot:
             await keep(shell.lives)
 
         return TaskPart("dead_man", guard, self._failed)
+
+    def _pause_if_looser(self, now_ms: int) -> None:
+        """Buy nothing where falling back to an earlier text loosens a limit: nobody has confirmed that."""
+        run, state = self._run, self._run.engine.state
+        looser = run.choice.unconfirmed(state.generation, run.generation.number)
+        if not looser or state.paused:
+            return
+        self._shell.inject(PauseAsked(GUARD, now_ms))
+        keys = ", ".join(key for key in looser if key) or "a limit, perhaps"
+        text = f"buying is paused: the way back loosens {keys}; `tradebot resume` lets it go on"
+        self._log.emit("events", "WARNING", "BUYING_PAUSED_BY_GUARD", text, keys=[key for key in looser if key])
 
     def _judge_listing(self, now_ms: int) -> None:
         """Put what is held of delisted symbols into quarantine; where no venue tells, let out what is listed again."""

@@ -29,10 +29,8 @@ FAIL_MS: Final = 1_000
 
 _CLOSE_S: Final = 3.0
 
-_ACCOUNT, _TIME, _OPEN_OF_ONE, _OPEN_OF_ALL, _TRADES = 20, 1, 6, 80, 20
+_ACCOUNT, _TIME, _TRADES = 20, 1, 20
 """Request weights; source: Binance's spot API, "Account endpoints" and "Trading endpoints"."""
-
-_ONE_BY_ONE: Final = 20  # up to here the open orders of each symbol are asked for alone
 
 NTP: Final = "let NTP keep this machine's clock: `timedatectl set-ntp true`, or chrony on the host of a container"
 
@@ -169,6 +167,9 @@ async def clock(case: Case) -> Iterable[Said]:
 
 async def limits(case: Case) -> Iterable[Said]:
     """Compare the exchange's own limits with what this profile asks for."""
+    from tradebot.exchange.budget import weight_of_open_orders
+    from tradebot.venues.ccxt_reconcile import poll_interval_s
+
     rows = [row for row in case.visited().told.get("rateLimits") or () if isinstance(row, Mapping)]
     weight = _limit(rows, "REQUEST_WEIGHT", "MINUTE", 1)
     if not weight:
@@ -177,13 +178,13 @@ async def limits(case: Case) -> Iterable[Said]:
         return [Said("ok", f"{weight:,} of request weight a minute; prices come over streams")]
     profile = case.profile
     at_once = profile.budget.max_positions
-    compare = min(at_once * _OPEN_OF_ONE if at_once <= _ONE_BY_ONE else _OPEN_OF_ALL, _OPEN_OF_ALL) + at_once * _TRADES
+    listing = weight_of_open_orders(at_once)
     usual = (
         _ACCOUNT * 60 / profile.budget.refresh_interval_s
         + _TIME * 60 / profile.exchange.clock_interval_s
-        + compare * 60 / profile.exchange.reconcile_interval_s
+        + (listing + at_once * _TRADES) * 60 / profile.exchange.reconcile_interval_s
     )
-    lost = usual + compare * 60 / profile.exchange.poll_interval_s
+    lost = usual + listing * 60 / poll_interval_s(profile.exchange, at_once, weight)
     orders = _limit(rows, "ORDERS", "SECOND", 10)
     burst = at_once * max(len(profile.execution.steps), len(profile.exits.steps))
     figures = {

@@ -55,6 +55,20 @@ class Choice(Struct, frozen=True):
     """The generation whose files a rollback was writing when the last run ended."""
     changes: tuple[Change, ...] = ()
     """What it changes against the generation that was in force before."""
+
+    def unconfirmed(self, known: int, begun: int) -> list[str]:
+        """Return the limits that this start loosens though nobody has confirmed it, all of them as "" if not known.
+
+        `known` is the last generation that the machine has heard of, `begun` the one that this run begins under.
+        """
+        if not self.instead:
+            return []
+        if self.continues is not None:
+            return [""] if known < begun else []  # the start that began it was killed before the machine heard of it
+        return [one.key for one in self.changes if one.looser]
+
+    instead: bool = False
+    """Whether an earlier text is run in the place of the one on the disk, which may not be run."""
     condemns: str = ""
     """Why the generation in force is left, and its text condemned: its starts were killed again and again."""
 
@@ -220,7 +234,7 @@ def _instead(past: _Past, loaded: Loaded, verdict: Verdict, environ: Mapping[str
     again = load_profile(good.path, environ, switches=toggles(past.switches), stored=stored(good))
     how = "`--accept` at a start, or `tradebot reload --confirm`, runs it"
     note = f"{why}: running generation {good.number} instead; {how}"
-    return Choice(again, past.switches, _continued(past, again), note=note)
+    return Choice(again, past.switches, _continued(past, again), note=note, instead=True)
 
 
 def _fallback(past: _Past, path: str, unless: str) -> Generation | None:

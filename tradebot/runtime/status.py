@@ -12,6 +12,7 @@ from tradebot.config.profile import Profile
 from tradebot.domain import facts as f
 from tradebot.domain.events import Event
 from tradebot.domain.numbers import ZERO, exact
+from tradebot.domain.orders import UNSENT
 from tradebot.domain.views import ProfileView
 from tradebot.engine.anchors import Anchor
 from tradebot.engine.desk import SymbolState
@@ -95,7 +96,7 @@ class StatusBook:
             elif isinstance(fact, f.OrderSent):
                 self.sent += 1
             elif isinstance(fact, f.OrderRejected):
-                self.rejected += 1
+                self.rejected += fact.code not in UNSENT  # what never left was rejected by nobody
             elif isinstance(fact, f.OrderDone) and fact.outcome == "canceled":
                 self.cancelled += 1
         self._errors.add_facts(facts)

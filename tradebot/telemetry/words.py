@@ -11,7 +11,7 @@ import msgspec
 
 from tradebot.domain import facts as f
 from tradebot.domain.numbers import plain
-from tradebot.domain.orders import OrderType
+from tradebot.domain.orders import UNSENT, OrderType
 from tradebot.telemetry.drift_words import adopted_words, drift_end_words, drift_words
 from tradebot.telemetry.recovery_words import completed_words, planned_words
 
@@ -145,7 +145,13 @@ _says(f.OrderPlanned, lambda x: f"{x.client_id}: {x.side.value} {x.symbol} {_siz
 _says(f.OrderSent, lambda x: f"{x.client_id}: sent, a fill is awaited {_seconds(x.wait_ms)}")
 _says(f.OrderNeverSent, lambda x: f"{x.client_id}: never sent, {x.reason}")
 _says(f.OrderAccepted, lambda x: f"{x.client_id}: accepted as {x.venue_id} after {x.latency_ms} ms")
-_says(f.OrderRejected, lambda x: f"{x.client_id}: {x.side.value} {x.symbol} rejected, {x.code} {x.message}")
+_says(
+    f.OrderRejected,
+    lambda x: (
+        f"{x.client_id}: {x.side.value} {x.symbol} "
+        + (f"not sent: {x.message}" if x.code in UNSENT else f"rejected, {x.code} {x.message}")
+    ),
+)
 _says(
     f.OrderFilled,
     lambda x: (

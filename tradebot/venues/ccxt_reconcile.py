@@ -1,6 +1,8 @@
 """What was missed? Open orders, own orders and own trades compared over REST; asked after every (re)connect.
 
 The user stream tells what happens while it is up and nothing of before; where there is none, this is all there is.
+Asking is frugal: the open orders tell what has changed, and only of that the trades are asked for; the trades of every
+symbol with an order are once in `exchange.reconcile_interval_s`.
 """
 
 from __future__ import annotations
@@ -8,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from tradebot.config.sections.exchange import Exchange
 from tradebot.domain.events import Event
+from tradebot.exchange.budget import weight_of_open_orders
 from tradebot.exchange.clock_offset import ClockOffset
 from tradebot.exchange.outcomes import Failure
 from tradebot.exchange.parsing import SeenFill, SeenOrder
@@ -18,12 +22,24 @@ from tradebot.venues.ccxt_lookups import Lookups, cause_of, not_traded
 from tradebot.venues.ccxt_orders import OwnOrder, OwnOrders
 
 _MARGIN_MS: Final = 60_000
+_MINUTE_S: Final = 60
+
+
+def poll_interval_s(settings: Exchange, symbols: int, limit: int) -> float:
+    """Return how often the open orders of so many symbols are asked for while the exchange does not tell of them.
+
+    `limit` is the request weight of a minute, 0 where the exchange tells none.
+    """
+    share = limit * settings.requests.watching_pct / 100
+    needed_s = weight_of_open_orders(symbols) * _MINUTE_S / share if share else 0.0
+    return max(float(settings.poll_interval_s), needed_s)
 
 
 class Reconciler:
     """Compares and delivers what is new. `busy` says whether a request of an order is under way: then it is left.
 
     A symbol that the exchange does not know any more is told to `halted` and passed over: the others are compared.
+    Every `thorough_ms` nothing is taken from the open orders alone.
     """
 
     def __init__(
@@ -36,8 +52,11 @@ class Reconciler:
         deliver: Callable[[Event], None],
         busy: Callable[[str], bool],
         halted: Callable[[str, str], None],
+        thorough_ms: int,
     ) -> None:
         self._halted = halted
+        self._every_ms = thorough_ms
+        self._thorough_ms = 0
         self._orders = orders
         self._lookups = lookups
         self._requests = requests
@@ -50,6 +69,7 @@ class Reconciler:
 
     async def run(self) -> str:
         """Compare once; return why it could not be finished, "" where it was."""
+        begun_ms = self._clock.now_ms()
         symbols = {order.symbol for order in self._orders.live()}
         seen = await self._lookups.open_orders(symbols, self._requests, self._halted)
         if isinstance(seen, Failure):
@@ -66,13 +86,17 @@ class Reconciler:
             fault = await self._missing(order)
             if fault:
                 return fault
-        touched = symbols | self._orders.touched
+        thorough = begun_ms >= self._thorough_ms
+        doubted = {order.symbol for order in self._orders.live() if order.doubted}
+        touched = (symbols if thorough else doubted) | self._orders.touched
         self._orders.touched.clear()
         for symbol in sorted(touched):
             fault = await self._trades(symbol)
             if fault:
                 self._orders.touched |= touched  # all of them again
                 return fault
+        if thorough:
+            self._thorough_ms = begun_ms + self._every_ms
         return ""
 
     async def refresh(self, client_id: str) -> str:

@@ -19,6 +19,7 @@ from tradebot.domain.commands import Command
 from tradebot.domain.errors import CannotStart, TradebotError
 from tradebot.domain.events import Event
 from tradebot.domain.market import Instrument
+from tradebot.domain.numbers import ms
 from tradebot.exchange.away import why_not
 from tradebot.exchange.budget import Budget, asking
 from tradebot.exchange.capabilities import Capabilities, capabilities_of
@@ -40,7 +41,7 @@ from tradebot.venues.ccxt_lanes import Lanes
 from tradebot.venues.ccxt_lookups import Lookups
 from tradebot.venues.ccxt_orders import OwnOrders
 from tradebot.venues.ccxt_others import Others, Runs, every_run_is_ours
-from tradebot.venues.ccxt_reconcile import Reconciler
+from tradebot.venues.ccxt_reconcile import Reconciler, poll_interval_s
 from tradebot.venues.ccxt_reports import report_of
 from tradebot.venues.ccxt_requests import Answering
 from tradebot.venues.ccxt_stream import UserStream, symbols_by_id
@@ -203,8 +204,9 @@ class CcxtSpot:
         self.end = end = AtTheEnd((trading_taps, polling_taps), requests[1], self.orders.owns, self._watched, switch)
         self._lanes = lanes = Lanes(end.knowing(partial(self._handle, answering)), self._on_free)
         reconciler = Reconciler(
-            self.orders, lookups, requests[1], self.offset, self._clock, self._deliver, lanes.busy, self.watch.halted
-        )
+            self.orders, lookups, requests[1], self.offset, self._clock, self._deliver, lanes.busy, self.watch.halted,
+            ms(settings.reconcile_interval_s),
+        )  # fmt: skip
         self._spawn("reconcile", self._keep_reconciled(reconciler, lanes))
         self._spawn("others", self.others.keep_looking(requests[1], float(settings.reconcile_interval_s)))
         self.watch.tells_time = can.clock
@@ -280,12 +282,13 @@ class CcxtSpot:
         self._compare()
 
     def down(self, cause: str) -> None:
-        """Note that the user stream is lost: own orders are asked for until it is back."""
-        self.stream_up = False
+        """Note that the user stream is lost, or is still: own orders are asked for until it is back."""
+        lost, self.stream_up = self.stream_up, False
         self.watch.health.stream(up=False)
         text = f"{self._settings.name} tells of own orders no more: {self._credentials.hide(cause)}"
         self._log.emit("system", "WARNING", "VENUE_STREAM_LOST", text)
-        self._compare()
+        if lost:
+            self._compare()
 
     def changed(self, order: SeenOrder) -> None:
         """Note that an own order changed: it is asked for."""
@@ -334,7 +337,7 @@ class CcxtSpot:
         settings, told = self._settings, ""
         while True:
             slow = self.stream_up and not self._settling
-            whole = await self._wait(float(settings.reconcile_interval_s if slow else settings.poll_interval_s))
+            whole = await self._wait(float(settings.reconcile_interval_s) if slow else self._poll_s())
             fault = ""
             for client_id in [each for each in self._hints if not lanes.busy(each)]:
                 del self._hints[client_id]
@@ -353,6 +356,9 @@ class CcxtSpot:
             elif whole:
                 self.reconciliations += 1
             told = fault
+
+    def _poll_s(self) -> float:
+        return poll_interval_s(self._settings, len({one.symbol for one in self.orders.live()}), self.budget.limit)
 
     async def _wait(self, limit_s: float) -> bool:
         """Wait until something is to be asked for; return whether it is everything."""

@@ -54,7 +54,7 @@ class Exchange(Table):
     """So many own orders are asked for at the same time where many have to be: at a start, or when it is back."""
 
     poll_interval_s: Seconds = setting(2.0, reload="restart", ge=0.1, le=600)
-    """How often own open orders are asked for where the exchange tells nothing of them by itself."""
+    """How often own open orders are asked for where the exchange tells nothing of them by itself, at the most."""
 
     reconcile_interval_s: Seconds = setting(60.0, reload="restart", ge=1, le=86_400)
     """How often open orders and trades are compared over REST, besides after every reconnect."""

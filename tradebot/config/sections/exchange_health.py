@@ -37,5 +37,8 @@ class RequestBudget(Table):
     polling_pct: int = setting(80, reload="restart", ge=1, le=100)
     """Share of request weight up to which prices, balances and markets are asked for."""
 
+    watching_pct: int = setting(25, reload="restart", ge=1, le=100)
+    """Share of request weight that goes into asking for open orders while the exchange does not tell of them."""
+
     entries_pct: int = setting(60, reload="restart", ge=1, le=100)
     """Share of request weight and of order counts up to which buys are sent; the rest is for what protects."""
