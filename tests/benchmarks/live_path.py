@@ -95,7 +95,7 @@ def ordering(folder: Path, url: str, durability: str, seconds: float) -> dict[st
     profile = (BASE + EAGER).format(
         root=ROOT,
         url=url,
-        instance=folder.name,  # an exchange that knows orders of a bot without a home is refused
+        instance=folder.name,  # of at most eight letters; an exchange that knows a bot without a home is refused
         durability="process" if durability == "off" else durability,
     )
     stamped = folder / "stamps.json"
