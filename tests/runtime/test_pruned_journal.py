@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from tests.engine.hand import INSTRUMENTS
 from tests.engine.paper import PaperBot
 from tests.engine.test_restart import picture, ran
+from tests.research.sessions import session
 from tests.storage.journals import WAIT_S, open_journal
+from tradebot.domain.facts import RunOpened
 from tradebot.engine.engine import Engine
 from tradebot.engine.picture import Restored
+from tradebot.research.sources import session_report
 from tradebot.research.trades import RunBook
 from tradebot.storage import journal_pruning
 from tradebot.storage.checkpoint import assemble
@@ -68,6 +71,38 @@ def test_a_pruned_journal_says_what_the_whole_one_says(seed: int, prunings: list
             assert picture(taken_back(bot, journal, None)[0]) == wanted
             assert list(read_facts(journal.path)) == facts
         assert journal.close(WAIT_S)
+
+
+def test_a_report_needs_the_facts_of_its_run_alone_and_says_since_when_where_they_are_gone(tmp_path: Path) -> None:
+    bot = ran(7, 75)
+    facts = list(bot.journal.read(0))
+    opened = {seq: fact.run for seq, _, fact in facts if isinstance(fact, RunOpened)}
+    begun, run = max(opened.items())
+    first = opened[min(opened)]
+    assert run != first
+    journal = written(bot, tmp_path / "journal.sqlite")
+    folder = session(tmp_path, journal.path, run)
+    whole = session_report(folder)
+    assert whole.summary.counts.fills
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal_pruning, "LEAST", 1)
+        keeping = Keeping(2, 10**9, archive=False)
+        later_ms = facts[begun - 2][1] + 2 * DAY_MS
+        prune(journal, document_at(bot, begun - 1), keeping, later_ms, lambda: False)
+        assert pruned_of(journal.path) > 0
+        report = session_report(folder)
+        assert (report.summary.counts, report.trades, report.note) == (whole.summary.counts, whole.trades, "")
+        for figure in ("initial_quote", "final_quote", "pnl_quote", "fees_quote", "conservation_error"):
+            assert getattr(report.summary, figure) == getattr(whole.summary, figure), figure
+        lost = session_report(session(tmp_path, journal.path, first))
+        assert "has no fact that is left" in lost.note
+        held = begun + (len(facts) - begun) // 2
+        prune(journal, document_at(bot, held), keeping, facts[held - 1][1] + 2 * DAY_MS, lambda: False)
+        part = session_report(folder)
+    assert "are in no archive: it is told from " in part.note
+    assert part.summary.final_quote == whole.summary.final_quote
+    assert set(part.trades) <= set(whole.trades)
+    assert journal.close(WAIT_S)
 
 
 def test_a_report_counts_facts_that_have_left_the_file(tmp_path: Path) -> None:

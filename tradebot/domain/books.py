@@ -12,6 +12,7 @@ from decimal import Context, Decimal, Inexact
 from msgspec import Struct
 
 from tradebot.domain.facts import DriftAdopted, OrderFilled, PositionClosed
+from tradebot.domain.ledger import Ledger
 from tradebot.domain.market import split_symbol
 from tradebot.domain.numbers import ZERO
 from tradebot.domain.orders import Side
@@ -67,6 +68,20 @@ class Books:
         self.initial = amount
         self.cash = amount
         self._cash_rough = float(amount)
+
+    def take_over(self, ledger: Ledger) -> None:
+        """Begin with what a ledger owns; what it holds is valued at its entry price until the next fill."""
+        self.open(ledger.quote, ledger.cash)
+        self.initial = ledger.opened
+        self.others = {asset: -fee for asset, fee in ledger.other_fees.items()}
+        for symbol in sorted(ledger.positions.keys() | ledger.dust.keys()):
+            position, dust = ledger.positions.get(symbol), ledger.dust.get(symbol, ZERO)
+            held = self.holdings[symbol] = Holding(split_symbol(symbol)[0], amount=dust, dust=dust)
+            if position is not None:
+                held.amount = EXACT.add(dust, position.amount)
+                held.bought, held.cost, held.proceeds = position.bought, position.spent, position.proceeds
+                held.last_price = position.entry_price
+                self._held_rough[symbol] = float(held.amount)
 
     def fill(self, fact: OrderFilled) -> Decimal:
         """Book one fill; return its fee in quote (0 where it was charged in a third asset)."""

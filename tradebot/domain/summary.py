@@ -32,8 +32,9 @@ from tradebot.domain.facts import (
     PositionClosed,
 )
 from tradebot.domain.figures import Counts, Summary, SymbolSummary
+from tradebot.domain.ledger import Ledger
 from tradebot.domain.numbers import ZERO, exact
-from tradebot.domain.orders import Side
+from tradebot.domain.orders import Intent, Order, OrderState, Side
 
 
 class _OpenIntent(Struct):
@@ -114,6 +115,17 @@ class Tally:
         for intent in self._intents.values():
             intent.sent = intent.filled  # one that was sent before counts as sent here if it fills here
         self._reset(at_ms)
+
+    def take_over(self, ledger: Ledger, intents: Iterable[Intent], orders: Iterable[Order]) -> None:
+        """Begin with what was owned and under way at one moment, where the facts before it are gone."""
+        self.books.take_over(ledger)
+        for intent in intents:
+            self._intents[intent.intent_id] = _OpenIntent(intent.side, filled=bool(intent.filled))
+            self._buys_pending += intent.side is Side.BUY
+        for order in orders:
+            self._intent_of[order.client_id] = order.intent_id
+            if order.state is OrderState.UNKNOWN:
+                self._unknown.add(order.client_id)
 
     def add(self, fact: Fact, at_ms: int) -> None:
         """Count one fact that happened at `at_ms`."""

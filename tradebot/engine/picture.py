@@ -92,6 +92,14 @@ def window_picture(desk: Desk, name: str) -> bytes:
     )
 
 
+def state_of(checkpoint: Mapping[str, Any]) -> EngineState:
+    """Return the state that a checkpoint holds. Raises StorageFailed where it cannot be understood."""
+    try:
+        return msgspec.convert(checkpoint["state"], EngineState, strict=False)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise StorageFailed(f"the checkpoint's state cannot be understood ({error})") from error
+
+
 def restore(desk: Desk, checkpoint: Mapping[str, Any] | None, tail: Iterable[tuple[int, int, f.Fact]]) -> Restored:
     """Take the state back: the checkpoint, then every fact of the journal after it.
 
@@ -101,10 +109,7 @@ def restore(desk: Desk, checkpoint: Mapping[str, Any] | None, tail: Iterable[tup
     from_seq = windows = 0
     window_ms: dict[str, int] = {}
     if checkpoint is not None:
-        try:
-            desk.state = msgspec.convert(checkpoint["state"], EngineState, strict=False)
-        except (KeyError, msgspec.ValidationError) as error:
-            raise StorageFailed(f"the checkpoint's state cannot be understood ({error})") from error
+        desk.state = state_of(checkpoint)
         from_seq = desk.state.seq
         for name, kept in checkpoint.get("windows", {}).items():
             symbol = desk.symbols.get(name)

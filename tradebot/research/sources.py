@@ -18,13 +18,15 @@ from tradebot.domain.facts import (
     OrderWaitEnded,
     RunOpened,
 )
+from tradebot.engine.picture import state_of
 from tradebot.research import report as reports
 from tradebot.research.report import REPORT_JSON, REPORT_TEXT, TRADES_CSV, Report, SessionInfo
 from tradebot.research.targets import Evidence, judge
 from tradebot.research.text import to_text
-from tradebot.research.trades import RunBook, to_csv
+from tradebot.research.trades import RunBook, iso, to_csv
 from tradebot.storage.files import reason, write_atomic
 from tradebot.storage.journal_file import read_facts
+from tradebot.storage.journal_pruning import lost_until, read_snapshot
 from tradebot.storage.session import SessionRecord, read_session
 
 _FAILURES = {fact.event_type for fact in (OrderRejected, OrderWaitEnded, OrderBecameUnknown, OrderNeverSent)}
@@ -127,17 +129,33 @@ def _journals(folder: Path, record: SessionRecord) -> list[Path]:
 def _counted(paths: list[Path], run: str) -> tuple[RunBook, str]:
     """Return the run's book from the first journal that has the run, and a note where none has."""
     for path in paths:
-        book = _book(path, run)
-        if book is not None:
-            return book, ""
+        found = _book(path, run)
+        if found is not None:
+            return found
+    if lost := lost_until(paths[0]):
+        gone = f"facts up to {lost:,} have left {paths[0].name} and are in no archive"
+        return RunBook(), f"run {run or 'without a name'} has no fact that is left ({gone}): nothing can be told of it"
     return RunBook(), f"run {run or 'without a name'} has no fact in {paths[0].name}: it ended before it could trade"
 
 
-def _book(path: Path, run: str) -> RunBook | None:
-    """Return the run's book, or None: facts before it make its opening state, it ends where the next run begins."""
+def _book(path: Path, run: str) -> tuple[RunBook, str] | None:
+    """Return the run's book and a note, or None: facts before it make its opening state, the next run ends it.
+
+    Where the first facts are gone, the journal's own snapshot is the opening state; the note says what of the run's
+    figures is therefore missing, "" where nothing is.
+    """
     book = RunBook()
-    inside = False
-    for at_ms, fact in _facts(path):
+    inside, note, after = False, "", 0
+    document = read_snapshot(path).document if lost_until(path) else None
+    if document is not None:
+        state = state_of(document)
+        book.tally.take_over(state.ledger, state.intents.values(), state.orders.values())
+        after, inside = state.seq, state.run == run
+        if inside:
+            book.begin(int(document["at_ms"]))
+            since = iso(int(document["at_ms"]), "seconds")
+            note = f"facts up to {after:,} have left the journal and are in no archive: it is told from {since} on only"
+    for at_ms, fact in _facts(path, after):
         if type(fact) is RunOpened:
             if inside:
                 break
@@ -145,11 +163,11 @@ def _book(path: Path, run: str) -> RunBook | None:
                 inside = True
                 book.begin(at_ms)
         book.record((fact,), at_ms)
-    return book if inside else None
+    return (book, note) if inside else None
 
 
-def _facts(path: Path) -> Iterator[tuple[int, Fact]]:
-    return ((at_ms, fact) for _, at_ms, fact in read_facts(path))
+def _facts(path: Path, after: int) -> Iterator[tuple[int, Fact]]:
+    return ((at_ms, fact) for _, at_ms, fact in read_facts(path, after))
 
 
 # -- what the folder tells ------------------------------------------------------------------------

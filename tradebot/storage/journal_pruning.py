@@ -83,6 +83,19 @@ def read_snapshot(path: Path) -> Snapshot:
     return Snapshot(None, tuple(damage))
 
 
+def lost_until(path: Path) -> int:
+    """Return the last seq of the facts that have left the journal at `path` and are in no archive, 0 where none is.
+
+    Raises StorageFailed where the journal cannot be read.
+    """
+    try:
+        with journal_file.reading(path) as (database, schema):
+            pruned = journal_file.pruned_seq(database) if schema > 1 else 0
+    except sqlite3.Error as error:
+        raise StorageFailed(f"{path}: the journal is damaged ({error})") from error
+    return journal_archive.missing_until(path, pruned)
+
+
 def _document(path: Path, database: sqlite3.Connection, seq: int) -> dict[str, Any]:
     name = f"{path}: the snapshot at fact {seq}"
     try:
