@@ -12,6 +12,7 @@ import msgspec
 from tradebot.config.sections.exchange import Exchange
 from tradebot.domain.events import Event, OrderNotFound, OutcomeUnknown
 from tradebot.domain.numbers import ms
+from tradebot.exchange.budget import one_by_one
 from tradebot.exchange.clock_offset import ClockOffset
 from tradebot.exchange.outcomes import Failure, NeverSent, Refused, Unknown
 from tradebot.exchange.parsing import SeenOrder
@@ -20,7 +21,6 @@ from tradebot.ports import Clock
 from tradebot.venues.ccxt_orders import OwnOrder, OwnOrders
 
 _MARGIN_MS: Final = 60_000
-_ONE_BY_ONE: Final = 20  # from here on one request for all symbols costs less (80 of weight against 6 each)
 MOST_STRANGERS: Final = 20
 """So many unknown orders are looked at for one that may be ours."""
 
@@ -78,7 +78,7 @@ class Lookups:
     ) -> dict[str, SeenOrder] | Failure:
         """Return own open orders by client id; a symbol that is not traded any more is told to `halted`."""
         found: dict[str, SeenOrder] = {}
-        each: list[str | None] = [*sorted(symbols)] if len(symbols) <= _ONE_BY_ONE else [None]
+        each: list[str | None] = [*sorted(symbols)] if one_by_one(len(symbols)) else [None]
         while each:
             symbol = each.pop(0)
             listed = await requests.open_orders(symbol)
