@@ -90,6 +90,16 @@ def test_one_answer_that_lags_behind_is_no_drift() -> None:
     assert not seen(hand)
 
 
+def test_two_answers_that_were_asked_for_at_once_lag_behind_together_and_are_no_drift() -> None:
+    hand, _ = holding()
+    look(hand, AAA=0)
+    look(hand, AAA=0)
+    assert not seen(hand)
+    hand.wait(LOOK_MS)
+    hand.balance(cash(hand), AAA=0)
+    assert [fact.asset for fact in seen(hand)] == ["AAA"]
+
+
 def test_nothing_is_compared_while_an_own_order_of_the_asset_could_explain_it() -> None:
     hand, _ = holding(STOP)
     hand.quote(A, 90.0)

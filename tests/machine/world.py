@@ -292,7 +292,7 @@ class World:
             self.far.exchange.set_status(WIRE[symbol], "TRADING")
             self.quote(symbol, 99.5, SIZES[0], seen=True)
         for asset in ("AAA", "BBB", "CCC"):  # what others took of it comes back: exits can end
-            if (lacking := -self.far.foreign.get(asset, ZERO)) > 0:
+            if (lacking := self.books.adopted.get(asset, ZERO) - self.far.foreign.get(asset, ZERO)) > 0:
                 self.far.move(asset, lacking)
         self.far.move("BNB", Decimal(3))
         self.start()

@@ -31,6 +31,11 @@ class Budget:
         """Whether an answer is awaited."""
         return self._asked_ms >= 0
 
+    @property
+    def asked_ms(self) -> int:
+        """When the answer that is awaited was asked for, -1 while none is."""
+        return self._asked_ms
+
     def available(self) -> Decimal:
         """Return the quote a new buy may reserve.
 

@@ -1,7 +1,7 @@
 """Does the account hold what the ledger owns? Asked by the engine at every answer to its question for balances.
 
 Compared is only what nothing of our own could explain: no order or intent of the asset stood when the balances were
-asked for, nor has any come since. A difference counts once a second answer shows it, too.
+asked for, nor has any come since. A difference counts once a second answer shows it, too, asked for a while later.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Drift:
     def __init__(self, desk: Desk, budget: Budget) -> None:
         self.desk = desk
         self.budget = budget
-        self._suspects: dict[str, Decimal] = {}  # by asset, what was missing at the last answer
+        self._suspects: dict[str, tuple[Decimal, int]] = {}  # by asset, what was missing, and when that was first told
+        self._asked_ms = 0  # when the answer under way was asked for
         self._short: dict[str, Decimal] = {}  # by symbol, what of the holding was not free then
         self._surplus: dict[str, Decimal] = {}  # by asset, what the account held beside the ledger's then
 
@@ -42,6 +43,7 @@ class Drift:
     def on_balances(self, event: e.BalancesReported) -> None:
         """Hand the balances to the budget; compare them where they were asked for."""
         asked, known = self.budget.asked, self.desk.state.ledger.is_open
+        self._asked_ms = self.budget.asked_ms
         self.budget.on_report(event)
         if asked and self.desk.state.ledger.is_open:
             self._compare(event.balances, with_quote=known)
@@ -84,10 +86,12 @@ class Drift:
         if known is not None and (missing == known.missing or (missing < 0 and known.missing < 0)):
             self._suspects.pop(asset, None)
             return False
-        suspected = self._suspects.get(asset, ZERO)
+        suspected, told_ms = self._suspects.get(asset, (ZERO, 0))
         if (missing > 0) != (suspected > 0) or not suspected:
-            self._suspects[asset] = missing
+            self._suspects[asset] = missing, desk.now
             return True
+        if self._asked_ms < told_ms + desk.profile.execution.query_interval_ms:
+            return True  # asked for so soon, it may lag behind as the first one did
         del self._suspects[asset]
         desk.emit(f.DriftSeen(asset, symbol, owned, found, desk.state.generation))
         return False
