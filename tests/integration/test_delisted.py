@@ -86,7 +86,7 @@ def test_a_delisted_symbol_ends_no_start_and_what_is_held_of_it_stays(tmp_path: 
         assert bot.end() == 0, bot.text
     assert "SYMBOL_QUARANTINED" not in kinds(tmp_path), "it was told already"
     (completed,) = [one for one in records(tmp_path) if one["event_type"] == "RECOVERY_COMPLETED"]
-    assert completed["positions"] >= 3
+    assert completed["positions"] >= 2, "what is held of it, and of the other"
 
 
 @pytest.mark.timeout(120)
