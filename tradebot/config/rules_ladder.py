@@ -112,7 +112,7 @@ def _short_waits(profile: Profile) -> Iterator[Breach]:
                 "an order could leave later than its fill is awaited",
                 key,
             )
-        if 0 < answer_ms >= wait:
+        if profile.venue.kind == "paper" and 0 < answer_ms >= wait:
             yield Breach.of(
                 key,
                 f"{wait} ms is over before the paper venue answers (up to {answer_ms} ms: latencies and jitter)",

@@ -71,6 +71,8 @@ def _freshness(profile: Profile) -> Iterator[Breach]:
 
 def _spread(profile: Profile) -> Iterator[Breach]:
     feed, most = profile.feed, profile.execution.max_spread_bps
+    if feed.kind == "ccxt":
+        return  # its spread is the exchange's own
     spread = feed.recorded.spread_bps if feed.kind == "recorded" else feed.synthetic.spread_bps
     if spread > most:
         yield Breach.of(
@@ -101,6 +103,8 @@ def _amounts(profile: Profile) -> Iterator[Breach]:
 
 def _affordable(profile: Profile) -> Iterator[Breach]:
     budget, paper = profile.budget, profile.venue.paper
+    if profile.venue.kind != "paper":
+        return
     needed = budget.per_trade_quote * (1 + budget.fee_reserve_bps / BPS)
     free = paper.initial_quote - budget.keep_free_quote
     if needed > free:
@@ -116,6 +120,8 @@ def _affordable(profile: Profile) -> Iterator[Breach]:
 
 def _smallest(profile: Profile) -> Iterator[Breach]:
     paper, per_trade = profile.venue.paper, profile.budget.per_trade_quote
+    if profile.venue.kind != "paper":
+        return
     least = {"": paper.min_notional}
     least.update({name: own.min_notional for name, own in paper.symbol.items() if own.min_notional is not None})
     for symbol, notional in least.items():
@@ -141,11 +147,13 @@ def _fees(profile: Profile) -> Iterator[Breach]:
             f"{plain(exits.take_profit_bps)} {relation} two taker fees ({plain(both)} bps): every win {effect}",
             FEE,
         )
-    if paper.fee_in == "quote" and profile.budget.fee_reserve_bps < max(paper.taker_fee_bps, paper.maker_fee_bps):
+    charged_bps = max(paper.taker_fee_bps, paper.maker_fee_bps)
+    in_quote = profile.venue.kind == "paper" and paper.fee_in == "quote"
+    if in_quote and profile.budget.fee_reserve_bps < charged_bps:
         yield Breach.of(
             "budget.fee_reserve_bps",
             f"{plain(profile.budget.fee_reserve_bps)} is below the fee of a buy "
-            f"({plain(max(paper.taker_fee_bps, paper.maker_fee_bps))} bps, charged in quote): a buy could cost more "
+            f"({plain(charged_bps)} bps, charged in quote): a buy could cost more "
             "than is set aside",
             FEE,
             "venue.paper.maker_fee_bps",
