@@ -57,6 +57,20 @@ async def test_what_an_earlier_run_bought_and_the_account_still_holds_is_found()
 
 
 @in_loop
+@pytest.mark.parametrize("path", ["/openOrders", "/account"])
+@pytest.mark.parametrize("code", [-2015, -1022])
+async def test_a_refused_key_is_told_as_that_with_the_exit_code_that_nobody_starts_again(path: str, code: int) -> None:
+    async with bench() as there:
+        settings = there.server.settings(**QUICK)
+        there.server.on("GET", "/openOrders", says([]))
+        there.server.on("GET", path, says({"code": code, "msg": f"no {KEYS.api_key}"}, 401))
+        async with reading(settings, KEYS, quote="USDT", prefix="a-", clock=there.clock) as venue:
+            with pytest.raises(CannotStart, match=rf"^binance refuses the key: {code} no \*\*\*") as refused:
+                await venue.own_before("USDT")
+        assert refused.value.exit_code is ExitCode.BAD_PROFILE
+
+
+@in_loop
 async def test_history_holds_every_own_order_and_trade_and_nobody_elses() -> None:
     async with bench() as there:
         mine = queried("a-1-7", order_id=7, status="FILLED", filled="0.00200000")

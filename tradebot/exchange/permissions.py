@@ -93,6 +93,17 @@ def refusal(permissions: KeyPermissions, *, allow_withdrawals: bool) -> str:
     return ""
 
 
+def refused_key(name: str, found: object) -> CannotStart | None:
+    """Return what a start or a command ends with whose question about the account was refused, None where it was not.
+
+    A question that names nothing but the account is refused for the key alone: its name, its secret, its address.
+    """
+    if not isinstance(found, Refused) or found.why != "rule":
+        return None
+    text = f"{name} refuses the key: {found.code} {found.message} (look at key, secret, and the addresses it may use)"
+    return CannotStart(text, ExitCode.BAD_PROFILE)
+
+
 async def check_key(exchange: Any, credentials: Credentials, *, allow_withdrawals: bool, log: Log) -> None:
     """Let a start go on with a harmless key only. Raises CannotStart with BAD_PROFILE where `refusal` says why not.
 

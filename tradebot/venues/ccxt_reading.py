@@ -24,6 +24,7 @@ from tradebot.exchange.dialects import dialect_of
 from tradebot.exchange.instruments import instruments_of
 from tradebot.exchange.outcomes import Failure
 from tradebot.exchange.parsing import SeenFill, SeenOrder, Unreadable, order_of
+from tradebot.exchange.permissions import refused_key
 from tradebot.exchange.requests import Requests
 from tradebot.ports import Clock
 from tradebot.venues.ccxt_lookups import Lookups, cause_of
@@ -88,7 +89,8 @@ class Reading:
         with asking("safety"):
             listed = await self._requests.open_orders(None)
         if isinstance(listed, Failure):
-            raise CannotStart(f"{self._name}: its open orders are not told ({cause_of(listed)})")
+            untold = CannotStart(f"{self._name}: its open orders are not told ({cause_of(listed)})")
+            raise refused_key(self._name, listed) or untold
         return sorted(
             seen.client_id for seen in listed if self._orders.owns(seen.client_id) and seen.client_id not in known
         )
@@ -103,7 +105,8 @@ class Reading:
         with asking("safety"):
             held = await self._requests.balances()
             if isinstance(held, Failure):
-                raise CannotStart(f"{self._name}: the balances are not told ({cause_of(held)})")
+                untold = CannotStart(f"{self._name}: the balances are not told ({cause_of(held)})")
+                raise refused_key(self._name, held) or untold
             for one in self.instruments:
                 if one.base not in held or one.base == quote:
                     continue
@@ -137,7 +140,7 @@ class Reading:
             ]
         held = await self._requests.balances()
         if isinstance(held, Failure):
-            raise self._untold(f"balances: {cause_of(held)}")
+            raise refused_key(self._name, held) or self._untold(f"balances: {cause_of(held)}")
         image.balances = held
         image.fills.sort(key=lambda fill: (fill.at_ms, len(fill.trade_id), fill.trade_id))
         return image

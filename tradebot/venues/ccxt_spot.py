@@ -30,9 +30,8 @@ from tradebot.exchange.dead_man import required
 from tradebot.exchange.dialects import dialect_of
 from tradebot.exchange.hooks import Taps
 from tradebot.exchange.instruments import instruments_of
-from tradebot.exchange.outcomes import Refused
 from tradebot.exchange.parsing import SeenOrder, Unreadable
-from tradebot.exchange.permissions import check_key
+from tradebot.exchange.permissions import check_key, refused_key
 from tradebot.exchange.requests import Requests
 from tradebot.ports import Clock, Due, Log
 from tradebot.venues.ccxt_deadman import switch_of
@@ -267,8 +266,8 @@ class CcxtSpot:
 
     async def _check_key(self, requests: Requests) -> None:
         found = await requests.balances()
-        if isinstance(found, Refused) and found.why == "rule":
-            raise CannotStart(f"{self._settings.name} refuses the key: {found.code} {found.message}")
+        if (refused := refused_key(self._settings.name, found)) is not None:
+            raise refused
 
     # -- what happens by itself -----------------------------------------------------------------------
 
