@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import socket
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tradebot.cli.main import main
-from tradebot.cli.sandbox import add_arguments
+from tradebot.cli.sandbox import MOST_HISTORY_MINUTES, add_arguments
+from tradebot.config.sections.feed import SyntheticFeed
 from tradebot.domain.errors import ExitCode
+from tradebot.sandbox.market import SymbolMarket
+from tradebot.sandbox.market_feed import SyntheticMarketFeed
 
 
 @pytest.mark.parametrize(
@@ -22,6 +27,18 @@ from tradebot.domain.errors import ExitCode
         (("--count", "0"), "'0' is no number of symbols from 1 to 2000"),
         (("--symbols", "BTCUSDT"), "'BTCUSDT' is not a symbol"),
         (("--maker-bps", "NaN"), "'NaN' is no amount"),
+        (("--maker-bps", "20000"), "'20000' is no fee from 0 to 1000 basis points"),
+        (("--taker-bps", "1001"), "'1001' is no fee from 0 to 1000 basis points"),
+        (("--port", "80000"), "'80000' is no port from 0 to 65535"),
+        (("--port", "-1"), "'-1' is no port from 0 to 65535"),
+        (("--levels", "-1"), "'-1' is no number of levels from 1 to 50"),
+        (("--levels", "51"), "'51' is no number of levels from 1 to 50"),
+        (("--history", "99999999"), "'99999999' is no number of minutes from 0 to 4320"),
+        (("--history", "-5"), "'-5' is no number of minutes from 0 to 4320"),
+        (("--quote=",), "'' is no asset"),
+        (("--quote", "''"), "is no asset: at most 20 capitals and digits, such as USDT"),
+        (("--fee-asset", "bnb"), "'bnb' is no asset"),
+        (("--balance", "US/DT=5"), "'US/DT' is no asset"),
     ],
 )
 def test_a_word_that_means_nothing_is_refused(
@@ -33,8 +50,33 @@ def test_a_word_that_means_nothing_is_refused(
     assert says in capsys.readouterr().err
 
 
-def test_a_day_without_length_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sandbox", "--scale-day", "0"]) == ExitCode.BAD_PROFILE
+def test_the_bounds_of_levels_and_history_are_those_of_what_they_set() -> None:
+    assert SyntheticFeed(levels=50).levels == 50
+    with pytest.raises(ValidationError):
+        SyntheticFeed(levels=51)
+    assert SymbolMarket("BTCUSDT", 1).minutes.maxlen == MOST_HISTORY_MINUTES
+
+
+def test_an_interrupt_while_the_history_is_made_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun: list[str] = []
+
+    def interrupted(_: SyntheticMarketFeed, __: SymbolMarket, pair: str, *___: int) -> None:
+        begun.append(pair)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(SyntheticMarketFeed, "past", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["sandbox", "--count", "3"]) == ExitCode.INTERRUPTED
+    assert len(begun) == 1
+    assert capsys.readouterr().err == "tradebot: interrupted\n"
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("length", ["0", "nan", "inf"])
+def test_a_day_without_length_is_refused(length: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sandbox", "--scale-day", length]) == ExitCode.BAD_PROFILE
     assert "--scale-day" in capsys.readouterr().err
 
 

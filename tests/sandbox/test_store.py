@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,14 +24,24 @@ from tradebot.sandbox.store import Store
 QUIET = ("--symbols", "AAA/USDT", "--history", "5", "--balance", "USDT=100000")
 
 
+ENVIRONMENT: Mapping[str, str] = os.environ
+
+
 @contextmanager
-def sandbox(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run `tradebot sandbox` and yield the process with its address; it is killed at the end if it still runs."""
+def sandbox(
+    *arguments: str | Path, env: Mapping[str, str] = ENVIRONMENT, told: list[str] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `tradebot sandbox` and yield the process with its address; it is killed at the end if it still runs.
+
+    The line it prints is added to `told`.
+    """
     command = [sys.executable, "-m", "tradebot.cli.main", "sandbox", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
+            if told is not None:
+                told.append(line)
             found = re.search(r"REST (http://127\.0\.0\.1:\d+)", line)
             if found is None:
                 raise AssertionError((line, process.communicate(timeout=10)))
@@ -123,10 +133,22 @@ def test_a_key_file_is_made_for_its_owner_alone_and_its_secret_is_never_said(tmp
     assert main(["sandbox", "--key-file", str(file)]) == ExitCode.CRASHED
 
 
+def test_the_line_it_prints_shows_the_public_key_and_never_one_of_a_file(tmp_path: Path) -> None:
+    told: list[str] = []
+    keys = {"TRADEBOT_API_KEY": "test-key", "TRADEBOT_API_SECRET": "test-secret"}
+    with sandbox(*QUIET, env={**os.environ, **keys}, told=told):
+        assert "; key test-key, secret test-secret; " in told.pop()
+    file = tmp_path / "keys"
+    with sandbox("--key-file", file, *QUIET, env={**os.environ, **keys}, told=told):
+        (line,) = told
+        assert f"; key and secret in {file}; " in line
+        assert not any(text in line for text in file.read_text().split())
+
+
 def test_a_second_exchange_on_the_same_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with sandbox("--state", tmp_path, *QUIET):
         assert main(["sandbox", "--state", str(tmp_path), *QUIET]) == ExitCode.CRASHED
-    assert "locked" in capsys.readouterr().err
+    assert "exchange.sqlite: in use by another process" in capsys.readouterr().err
 
 
 def test_what_is_no_store_is_refused_by_name(tmp_path: Path) -> None:

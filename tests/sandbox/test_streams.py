@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tests.sandbox.faults_kit import WAIT_S, book, money, trade, wire
 from tests.sandbox.streams_kit import streaming
@@ -281,3 +282,44 @@ def test_what_is_sent_is_one_json_text_for_all_followers() -> None:
             assert json.loads(first)["e"] == "trade"
 
     asyncio.run(run())
+
+
+def test_a_client_that_is_gone_before_its_handshake_ends_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    ended: list[BaseException | None] = []
+
+    async def run() -> None:
+        arrived, over = asyncio.Event(), asyncio.Event()
+        async with streaming() as served:
+
+            async def late(request: web.Request) -> web.StreamResponse:
+                arrived.set()
+                while request.transport is not None:  # noqa: ASYNC110 - its end tells nobody
+                    await asyncio.sleep(0)
+                try:
+                    return await served.streams.serve(request)
+                except web.HTTPException as refused:
+                    ended.append(refused.__cause__)
+                    raise
+                finally:
+                    asyncio.get_running_loop().call_soon(over.set)
+
+            app = web.Application()
+            app.add_routes([web.get("/late", late)])
+            runner = web.AppRunner(app, access_log=None)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
+            lines = ("GET /late HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket")
+            shake = ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", "")
+            writer.write("\r\n".join((*lines, *shake)).encode())
+            async with asyncio.timeout(WAIT_S):
+                await arrived.wait()
+                writer.transport.abort()
+                await over.wait()
+                assert served.sockets.of() == []
+            await runner.cleanup()
+            assert reader.at_eof() or reader.exception() is not None
+
+    asyncio.run(run())
+    assert [isinstance(cause, ConnectionError) for cause in ended] == [True]
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("aiohttp")] == []

@@ -25,12 +25,25 @@ class MaskedText(io.TextIOWrapper):
         super().write(mask(text))
         return len(text)
 
+    def write_public(self, text: str, /) -> int:
+        """Write `text` as it is, though a key may be spelt so; return its length."""
+        return super().write(text)
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that says no key that was typed in the wrong place."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         super()._print_message(mask(message), file)
+
+
+def show_public(text: str) -> None:
+    """Write what everybody may know to stdout, also where the shell's own keys are spelt so."""
+    stream = sys.stdout
+    if isinstance(stream, MaskedText):
+        stream.write_public(text)
+    else:
+        stream.write(text)
 
 
 def hide_keys(environ: Mapping[str, str]) -> None:

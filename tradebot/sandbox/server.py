@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -174,7 +175,8 @@ class Sandbox:
 
 async def serve(settings: Settings, announce: Callable[[Sandbox], None]) -> None:
     """Run an exchange until SIGINT or SIGTERM; `announce` is called when it listens. Raises TradebotError."""
-    sandbox = Sandbox(settings)
+    with _interruptible():
+        sandbox = Sandbox(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, sandbox.end)
@@ -188,6 +190,16 @@ async def serve(settings: Settings, announce: Callable[[Sandbox], None]) -> None
             loop.remove_signal_handler(number)
     if sandbox.failure is not None:
         raise sandbox.failure
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGINT end what is made inside at once: the loop's own handler waits for the next await."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _hearing(limits: Limits, account: str) -> Callable[[AccountEvent], None]:

@@ -245,9 +245,15 @@ class Sockets:
 
     @asynccontextmanager
     async def opened(self, room: Room, request: web.Request, most_per_s: int = NEVER) -> AsyncIterator[Socket]:
-        """Shake hands, keep the socket alive inside, and end it afterwards."""
+        """Shake hands, keep the socket alive inside, and end it afterwards.
+
+        Raises HTTPBadRequest, which ends the request, where the client is gone before its handshake ends.
+        """
         socket_ = Socket(room, request, self.pace, self._gate, min(most_per_s, 100_000))
-        await socket_.prepare()
+        try:
+            await socket_.prepare()
+        except ConnectionError as error:
+            raise web.HTTPBadRequest(text="the client has gone") from error  # heard by nobody, and no error of ours
         self._open.add(socket_)
         tasks = [asyncio.ensure_future(socket_.write()), asyncio.ensure_future(socket_.keep())]
         try:

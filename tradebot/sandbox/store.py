@@ -22,6 +22,7 @@ SCHEMA = 1
 """Version of the tables."""
 
 _BUSY_S = 1.0
+_PRIMARY = 0xFF  # of an extended result code
 
 _TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -61,6 +62,8 @@ class Store:
             self._prepare()
         except sqlite3.Error as error:
             self._database.close()
+            if getattr(error, "sqlite_errorcode", 0) & _PRIMARY == sqlite3.SQLITE_BUSY:
+                raise StorageFailed(f"{path}: in use by another process; each sandbox has its own folder") from error
             raise StorageFailed(f"{path}: not a store of the sandbox exchange ({error})") from error
 
     def _prepare(self) -> None:
