@@ -13,8 +13,10 @@ from tests.engine.test_halt import restarted
 from tradebot.domain import events as e
 from tradebot.domain import facts as f
 from tradebot.domain.commands import CancelOrder, QueryOrder
-from tradebot.domain.orders import Side
+from tradebot.domain.orders import NO_CONNECTION, Side
+from tradebot.engine.exits import AWAY_PAUSE_MS
 from tradebot.engine.fences import MOST_FAILURES, cause_of
+from tradebot.runtime.fence_views import stopped_view
 
 STOP = with_exits(stop_loss_bps=200)
 FEW: dict[str, Any] = {"fences": {"failures": 3, "rearm_s": 100}}
@@ -159,6 +161,76 @@ def test_a_hand_lets_a_slowed_exit_be_tried_at_once() -> None:
     assert not hand.engine.state.orders
     rearm(hand, A)
     assert exit_reason(hand.wait(0)) == "stop_loss"
+
+
+def slowed_exit(hand: Hand) -> None:
+    """Let an exit fail until it is slowed."""
+    hand.bought(A)
+    hand.quote(A, 90.0)
+    while not tripped(hand):
+        refuse(hand)
+        hand.wait(1_000)
+    refuse(hand)
+
+
+def test_a_success_ends_what_slows_an_exit_and_that_is_told() -> None:
+    hand = Hand({**STOP, "fences": {"failures": 3, "rearm_s": 10_000, "exit_pause_max_s": 20}}).start()
+    slowed_exit(hand)
+    while not hand.engine.state.orders:
+        hand.wait(1_000)
+    sell(hand)
+    assert hand.told(f.BreakerRearmed) == [f.BreakerRearmed("exit", A, "its success", generation=1)]
+    assert hand.engine.state.fences.troubles == {}
+
+
+def test_the_return_of_the_venue_ends_what_slows_an_exit_and_it_is_tried_at_once() -> None:
+    hand = Hand({**STOP, "fences": {"failures": 3, "rearm_s": 10_000, "exit_pause_max_s": 600}}).start()
+    hand.drop(B)
+    refuse(hand)
+    slowed_exit(hand)
+    hand.feed(e.VenueStateSeen("down", "5 failures", 0, hand.now))
+    hand.feed(e.VenueStateSeen("up", "it answers", 0, hand.now))
+    assert hand.told(f.BreakerRearmed) == [f.BreakerRearmed("exit", A, "the venue's return", generation=1)]
+    assert exit_reason(hand.wait(0)) == "stop_loss"
+    assert list(hand.engine.state.fences.troubles) == [f"buy {B}"], "what the venue refused in good health stays"
+
+
+def test_what_found_no_connection_is_no_failure_and_ends_the_attempt_without_its_further_steps() -> None:
+    hand = Hand({**STOP, "fences": {"failures": 1}}).start()
+    hand.bought(A)
+    planned = len(hand.told(f.OrderPlanned))
+    hand.quote(A, 90.0)
+    hand.feed(e.OrderRefused(hand.order().client_id, NO_CONNECTION, "no connection to the exchange", hand.now))
+    assert len(hand.told(f.OrderPlanned)) == planned + 1
+    assert hand.told(f.IntentEnded)[-1].reason == "no connection"
+    assert f.level_of(hand.told(f.OrderRejected)[-1]) == "WARNING"
+    assert (tripped(hand), hand.engine.state.fences.troubles) == ([], {})
+
+
+def test_an_exit_without_a_connection_is_tried_every_few_seconds_and_at_once_when_the_venue_is_back() -> None:
+    hand = Hand(STOP).start()
+    hand.bought(A)
+    hand.feed(e.VenueStateSeen("down", "5 failures", 0, hand.now))
+    hand.quote(A, 90.0)
+    begun, tries = hand.now, []
+    while hand.now < begun + 60_000:
+        if hand.engine.state.orders:
+            tries.append(hand.now - begun)
+            hand.feed(e.OrderRefused(hand.order().client_id, NO_CONNECTION, "no connection", hand.now))
+        hand.wait(max(1, hand.engine.next_due_ms - hand.now))
+    assert tries == list(range(0, 60_000, AWAY_PAUSE_MS))
+    hand.feed(e.OrderRefused(hand.order().client_id, NO_CONNECTION, "no connection", hand.now))
+    hand.feed(e.VenueStateSeen("up", "it answers", 0, hand.now))
+    assert exit_reason(hand.wait(0)) == "stop_loss"
+
+
+def test_the_time_shown_of_a_slowed_exit_is_when_it_is_tried() -> None:
+    hand = Hand({**STOP, "fences": {"failures": 3, "rearm_s": 10_000, "exit_pause_max_s": 600}}).start()
+    slowed_exit(hand)
+    (shown,) = stopped_view(hand.engine.state.fences, hand.engine.symbols)
+    assert hand.now < shown.until_ms < hand.now + 600_000
+    assert exit_reason(hand.wait(shown.until_ms - hand.now - 1)) == ""
+    assert exit_reason(hand.wait(1)) == "stop_loss"
 
 
 def test_a_cancel_that_keeps_being_refused_is_told_once_and_goes_on_rarely() -> None:

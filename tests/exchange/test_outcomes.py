@@ -205,7 +205,7 @@ async def test_a_connection_that_is_refused_never_took_anything_along() -> None:
         )
     finally:
         await disconnect(exchange)
-    assert outcome == NeverSent("no connection to the exchange")
+    assert outcome == NeverSent("no connection to the exchange", unreachable=True)
 
 
 @pytest.mark.parametrize(

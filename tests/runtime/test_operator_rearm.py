@@ -52,7 +52,7 @@ async def test_the_status_shows_the_venues_state_the_clock_and_halted_symbols(tm
         assert (status.venue_state.state, status.venue_state.until_ms) == ("banned", now + 60_000)
         assert (status.venue_state.clock, status.venue_state.clock_offset_ms) == ("wrong", 1_500)
         assert [(one.symbol, one.reason) for one in status.halted] == [(symbol, "BREAK")]
-        lines = fence_lines(live.run.engine.state.fences, live.run.clock.now_ms())
+        lines = fence_lines(live.run.engine.state.fences, live.run.engine.symbols, live.run.clock.now_ms())
         assert [line.split()[0] for line in lines] == ["venue", "clock", "halted"]
         async with live.client() as client:
             assert (await client.status()).venue_state == status.venue_state

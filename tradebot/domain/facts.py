@@ -41,7 +41,7 @@ from tradebot.domain.order_facts import (
     OrderWaitEnded,
     StrayFillSeen,
 )
-from tradebot.domain.orders import HELD_BACK, Side
+from tradebot.domain.orders import NOT_NOW, Side
 from tradebot.domain.recovery_facts import RecoveryCompleted, RecoveryPlanned
 from tradebot.domain.venue_facts import (
     BreakerRearmed,
@@ -344,14 +344,14 @@ _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyFact)
 def level_of(fact: Fact) -> Level:
     """Return how loud one fact is told: as its kind, or as what it tells.
 
-    An order that proves absent and one that our own request budget held back are a WARNING; what the account holds
-    beside the ledger's is none.
+    An order that proves absent, and one that our own request budget held back or that found no connection, are a
+    WARNING; what the account holds beside the ledger's is none.
     """
     if isinstance(fact, DriftSeen):
         return "WARNING" if fact.missing > 0 else "INFO"
     if isinstance(fact, OrderDone) and fact.outcome == "absent":
         return "WARNING"
-    return "WARNING" if isinstance(fact, OrderRejected) and fact.code == HELD_BACK else loudness(fact)
+    return "WARNING" if isinstance(fact, OrderRejected) and fact.code in NOT_NOW else loudness(fact)
 
 
 def encode(fact: Fact) -> bytes:

@@ -20,7 +20,8 @@ def fence_rows(
     rows += [("halted", f"{one.symbol} for {_span(now_ms - one.since_ms)}: {one.reason}") for one in halted]
     for each in stopped:
         how = "stopped" if each.action == "buy" else "slowed"
-        again = f"again in {_span(each.until_ms - now_ms)} or by `tradebot rearm {each.symbol}`"
+        when = f"again in {_span(each.until_ms - now_ms)}" if each.until_ms > now_ms else "again as soon as it is due"
+        again = f"{when} or by `tradebot rearm {each.symbol}`"
         rows.append((how, f"{each.action} {each.symbol}, {each.failures} times {each.cause} · {again}"))
     return rows
 

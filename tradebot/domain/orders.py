@@ -12,7 +12,13 @@ from tradebot.domain.numbers import EXACT, ROUGH, ZERO
 HELD_BACK = "HeldBack"
 """The code of an order that our own request budget did not let leave: its further steps would be held back, too."""
 
-UNSENT = frozenset({HELD_BACK, "NeverSent"})
+NO_CONNECTION = "NoConnection"
+"""The code of an order for which no connection to the venue came about: one of its further steps would find none."""
+
+NOT_NOW = frozenset({HELD_BACK, NO_CONNECTION})
+"""Codes that tell nothing of the order, only of the moment."""
+
+UNSENT = NOT_NOW | {"NeverSent"}
 """Codes of our own: an order with one of them never left, and nobody has rejected it."""
 
 

@@ -240,7 +240,10 @@ class HaltedView(View, frozen=True):
 
 
 class StoppedView(View, frozen=True):
-    """An action of a symbol that kept failing for one cause, until when it is stopped (exits and cancels: slowed)."""
+    """An action of a symbol that kept failing for one cause: a buy is stopped, an exit or a cancel slowed.
+
+    `until_ms` is when it is tried again, 0 where that is at its next occasion.
+    """
 
     action: Action
     symbol: str

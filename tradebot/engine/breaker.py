@@ -3,7 +3,7 @@
 A buy of a symbol that keeps failing for one cause is stopped until its time has passed or somebody rearms it. What
 protects is never stopped: the attempts of an exit grow rarer, down to one in `fences.exit_pause_max_s`, those of a
 cancel by the pauses between queries; and each `fences.rearm_s` it is told as an error anew: a stop loss that cannot be
-placed is to be seen.
+placed is to be seen. A success ends it, and so does the return of a venue that was not fit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tradebot.domain.numbers import ms
 from tradebot.domain.venue_facts import Action
 from tradebot.engine.desk import Desk
 from tradebot.engine.exits import try_now
-from tradebot.engine.fences import Trouble, key_of
+from tradebot.engine.fences import NOT_ARRIVED, Trouble, key_of
 
 REARM = "rearm"
 NOBODY = "an operator"
@@ -43,6 +43,18 @@ class Breaker:
         for key, trouble in self.desk.state.fences.troubles.items():
             if trouble.until_ms:
                 self.desk.remind(trouble.until_ms, REARM, key)
+
+    def went_well(self, action: Action, symbol: str) -> None:
+        """Take back what slows or stops an action of which something has come."""
+        trouble = self.desk.state.fences.stopped(action, symbol)
+        if trouble is not None:
+            self._rearm(trouble, "its success")
+
+    def venue_is_up(self) -> None:
+        """Take back what slows exits and cancels, and what stops buys that did not arrive: the venue has come back."""
+        for trouble in list(self.desk.state.fences.troubles.values()):
+            if trouble.until_ms and (trouble.action != "buy" or trouble.cause == NOT_ARRIVED):
+                self._rearm(trouble, "the venue's return")
 
     def look(self, action: Action, symbol: str) -> None:
         """Stop an action that has just failed where that was once too often."""

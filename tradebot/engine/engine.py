@@ -53,7 +53,7 @@ class Engine:
             self.desk, self.budget, self.router, self.ages, self.follow_up, watchlist, self.breaker
         )
         self.drift = Drift(self.desk, self.budget)
-        self.venue = VenueGate(self.desk, self.router.ask_again)
+        self.venue = VenueGate(self.desk, self.router.ask_again, self.breaker.venue_is_up)
         self.halt = Halt(self.desk, self.router, self.adoption.settle)
         self._closes_only = profile.market.decide_on == "candle_close"
         self._band = profile.engine.band

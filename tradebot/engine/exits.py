@@ -18,6 +18,10 @@ HOLD, RETRY = "hold", "exit_retry"
 FLATTEN = "flatten"
 MOST_DOUBLINGS = 30
 
+AWAY = frozenset({"down", "maintenance"})
+AWAY_PAUSE_MS = 5_000
+"""Between two exits of a symbol while the venue does not work; its return ends the wait."""
+
 
 class ExitRules(Protocol):
     """Knows a position's levels and says when one is reached."""
@@ -167,10 +171,12 @@ def pause_ms(desk: Desk, symbol: str) -> int:
     """Return the wait between two exits of a symbol: `exits.check_interval_s`, or longer where they keep failing.
 
     From `fences.failures` failures on it doubles with each, up to `fences.exit_pause_max_s`, at which a halted symbol
-    begins.
+    begins. While the venue does not work it is not shorter than `AWAY_PAUSE_MS`: its return ends the wait.
     """
     profile, fences = desk.profile, desk.state.fences
     usual = ms(profile.exits.check_interval_s)
+    if fences.venue.state in AWAY:
+        usual = max(usual, min(AWAY_PAUSE_MS, ms(profile.fences.exit_pause_max_s)))
     longest = max(usual, ms(profile.fences.exit_pause_max_s))
     if symbol in fences.quarantine:
         return longest

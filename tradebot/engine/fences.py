@@ -12,11 +12,14 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from tradebot.domain import facts as f
-from tradebot.domain.orders import HELD_BACK, Side
+from tradebot.domain.orders import NOT_NOW, Side
 from tradebot.domain.venue_facts import Action, ClockState, VenueState
 
 MOST_FAILURES: Final = 100
 """So many times of failures are kept of one trouble: `fences.failures` is never more."""
+
+NOT_ARRIVED: Final = "never reached the venue"
+"""The cause of orders that prove absent."""
 
 _LONGEST_CAUSE: Final = 120
 
@@ -107,7 +110,7 @@ def _went_well(fences: Fences, action: Action, symbol: str) -> None:
 
 
 def _rejected(fences: Fences, fact: f.OrderRejected, at_ms: int) -> bool:
-    if fact.code != HELD_BACK:
+    if fact.code not in NOT_NOW:
         _failed(fences, action_of(fact.side), fact.symbol, cause_of(fact.code, fact.message), at_ms)
     return False
 
@@ -124,7 +127,7 @@ def _filled(fences: Fences, fact: f.OrderFilled, at_ms: int) -> bool:
 
 def _done(fences: Fences, fact: f.OrderDone, at_ms: int) -> bool:
     if fact.outcome == "absent":
-        _failed(fences, action_of(fact.side), fact.symbol, "never reached the venue", at_ms)
+        _failed(fences, action_of(fact.side), fact.symbol, NOT_ARRIVED, at_ms)
         return False
     _went_well(fences, action_of(fact.side), fact.symbol)
     _went_well(fences, "cancel", fact.symbol)

@@ -13,7 +13,7 @@ from tradebot.domain import events as e
 from tradebot.domain import facts as f
 from tradebot.domain.commands import CancelOrder, QueryOrder
 from tradebot.domain.numbers import ZERO
-from tradebot.domain.orders import HELD_BACK, Intent, Order, OrderState, Side
+from tradebot.domain.orders import HELD_BACK, NOT_NOW, Intent, Order, OrderState, Side
 from tradebot.engine.breaker import Breaker
 from tradebot.engine.desk import Desk
 from tradebot.engine.doubts import Doubts
@@ -110,7 +110,7 @@ class Router:
             self._cancel_again(order)
 
     def on_refused(self, event: e.OrderRefused) -> None:
-        """Take a conclusive refusal: the next step is tried, unless it was our own budget that held the order back."""
+        """Take a conclusive refusal: the next step is tried, unless it would not leave just now either."""
         order = self._moved(event.client_id, News.REFUSED)
         if order is None or order.filled:
             return
@@ -126,9 +126,9 @@ class Router:
         )
         self.breaker.look(action_of(order.side), order.symbol)
         intent = self.desk.state.intents.get(order.intent_id)
-        if event.code == HELD_BACK and intent is not None:
+        if event.code in NOT_NOW and intent is not None:
             self.doubts.drop(order.client_id)
-            self.ladder.end(intent, intent.ending or "held back")
+            self.ladder.end(intent, intent.ending or ("held back" if event.code == HELD_BACK else "no connection"))
         else:
             self._after(order)
 
@@ -167,6 +167,7 @@ class Router:
                 latency_ms=max(0, event.at_ms - (order.sent_ms or event.at_ms)),
             )
         )
+        self.breaker.went_well(action_of(order.side), order.symbol)
         if opened:
             self.desk.emit(
                 f.PositionOpened(
@@ -340,6 +341,9 @@ class Router:
         )
         if outcome == "absent":
             self.breaker.look(action_of(order.side), order.symbol)
+        else:
+            self.breaker.went_well(action_of(order.side), order.symbol)
+            self.breaker.went_well("cancel", order.symbol)
         self._after(order)
 
     def _after(self, order: Order) -> None:

@@ -43,12 +43,13 @@ def shut_for_symbol(desk: Desk, symbol: str) -> tuple[str, str, str] | None:
 class VenueGate:
     """Takes the venue's news of itself; each change is told once, with its reason.
 
-    `ask_again` asks for every order in doubt at once.
+    `ask_again` asks for every order in doubt at once; `returned` takes back what failed while it was not fit.
     """
 
-    def __init__(self, desk: Desk, ask_again: Callable[[], None]) -> None:
+    def __init__(self, desk: Desk, ask_again: Callable[[], None], returned: Callable[[], None]) -> None:
         self.desk = desk
         self._ask_again = ask_again
+        self._returned = returned
 
     def on_venue(self, event: e.VenueStateSeen) -> None:
         """Take the venue's state; nothing where it is what is known."""
@@ -66,6 +67,7 @@ class VenueGate:
         )
         if event.state == "up":
             self._ask_again()
+            self._returned()
             for name in desk.state.ledger.positions:
                 self._try_exit(name)
 

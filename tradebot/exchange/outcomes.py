@@ -43,10 +43,11 @@ class Unknown(Struct, frozen=True):
 
 
 class NeverSent(Struct, frozen=True):
-    """The request did not leave; `held_back` says that our own request budget kept it."""
+    """The request did not leave: our own request budget kept it, no connection came about, or it is not sendable."""
 
     cause: str
     held_back: bool = False
+    unreachable: bool = False
 
 
 class AlreadyThere(Struct, frozen=True):
@@ -113,11 +114,12 @@ def failure_of(
 
     A cancelled wait proves nothing: the exchange may have taken the order already.
     """
-    if isinstance(error, HeldBack) or not trail.left:
-        held_back = isinstance(error, HeldBack)
-        return NeverSent(str(error) if held_back else _words(error, hide), held_back)
+    if isinstance(error, HeldBack):
+        return NeverSent(str(error), held_back=True)
     if any(isinstance(each, ClientConnectorError) for each in chain(error)):
-        return NeverSent("no connection to the exchange")
+        return NeverSent("no connection to the exchange", unreachable=True)
+    if not trail.left:
+        return NeverSent(_words(error, hide))
     evidence = evidence_of(error) or trail.evidence  # ccxt also refuses what it reads in a whole answer
     if isinstance(error, asyncio.CancelledError) or evidence is None:
         return Unknown(_transport(error))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tradebot.domain.fence_words import fence_rows
 from tradebot.domain.views import HaltedView, StoppedView, VenueView
-from tradebot.engine.fences import Fences
+from tradebot.engine.desk import SymbolState
+from tradebot.engine.fences import Fences, Trouble
 
 
-def fence_lines(fences: Fences, now_ms: int) -> tuple[str, ...]:
-    """Return a line each of what holds trading back."""
-    rows = fence_rows(venue_view(fences), halted_view(fences), stopped_view(fences), now_ms)
+def fence_lines(fences: Fences, symbols: Mapping[str, SymbolState], now_ms: int) -> tuple[str, ...]:
+    """Return a line each of what holds trading back; `symbols` are those that are watched."""
+    rows = fence_rows(venue_view(fences), halted_view(fences), stopped_view(fences, symbols), now_ms)
     return tuple(f"{head} {text}" for head, text in rows)
 
 
@@ -34,12 +37,24 @@ def halted_view(fences: Fences) -> tuple[HaltedView, ...]:
     )
 
 
-def stopped_view(fences: Fences) -> tuple[StoppedView, ...]:
-    """Return what is stopped or slowed since it kept failing."""
+def stopped_view(fences: Fences, symbols: Mapping[str, SymbolState]) -> tuple[StoppedView, ...]:
+    """Return what is stopped or slowed since it kept failing; `symbols` are those that are watched."""
     return tuple(
         StoppedView(
-            action=one.action, symbol=one.symbol, cause=one.cause, failures=len(one.times), until_ms=one.until_ms
+            action=one.action,
+            symbol=one.symbol,
+            cause=one.cause,
+            failures=len(one.times),
+            until_ms=_tried_ms(one, symbols),
         )
         for _, one in sorted(fences.troubles.items())
         if one.until_ms
     )
+
+
+def _tried_ms(trouble: Trouble, symbols: Mapping[str, SymbolState]) -> int:
+    """Return when it is truly tried again, 0 where nothing but its occasion is waited for."""
+    if trouble.action == "buy":
+        return trouble.until_ms
+    symbol = symbols.get(trouble.symbol)
+    return symbol.exit_wait_ms if symbol is not None and trouble.action == "exit" else 0

@@ -91,7 +91,7 @@ class RunOperator:
 
     def rearm(self, symbol: str, *, who: str) -> Done:
         """Let stopped actions of a symbol be tried again, of every symbol where it is "". Raises NotNow."""
-        stopped = stopped_view(self._run.engine.state.fences)
+        stopped = stopped_view(self._run.engine.state.fences, self._run.engine.symbols)
         meant = [f"{one.action} {one.symbol}" for one in stopped if symbol in {"", one.symbol}]
         if not meant:
             return Done(text=f"nothing is stopped{f' of {symbol}' if symbol else ''}")

@@ -218,7 +218,7 @@ class StatusChore:
             at_ms=now_ms,
             paused=state.paused,
             flattening=state.flattening,
-            fences=(*fence_lines(state.fences, now_ms), *drift_lines(run.engine)),
+            fences=(*fence_lines(state.fences, symbols, now_ms), *drift_lines(run.engine)),
         )
         return None
 

@@ -101,7 +101,7 @@ def status(run: Run, profile: ProfileView, now_ms: int) -> StatusView:
         session=str(session.folder),
         venue_state=venue_view(state.fences),
         halted=halted_view(state.fences),
-        stopped=stopped_view(state.fences),
+        stopped=stopped_view(state.fences, desk.symbols),
         drift=drift_view(run.engine),
         rival=state.drifts.rival,
     )

@@ -14,7 +14,7 @@ from tradebot.domain.events import (
     OutcomeUnknown,
 )
 from tradebot.domain.market import Instrument
-from tradebot.domain.orders import HELD_BACK, OrderType, Side
+from tradebot.domain.orders import HELD_BACK, NO_CONNECTION, OrderType, Side
 from tradebot.exchange.budget import Priority, asking
 from tradebot.exchange.clock_offset import ClockOffset
 from tradebot.exchange.outcomes import Accepted, AlreadyThere, Failure, NeverSent, Outcome, Refused, Unknown
@@ -120,9 +120,10 @@ class Answering:
                 if why == "closed":
                     self._halted(order.symbol, f"{code} {message}")
                 self._deliver(OrderRefused(order.client_id, code, message, now))
-            case NeverSent(cause, held_back):
+            case NeverSent(cause, held_back, unreachable):
                 self._orders.gone(order)
-                self._deliver(OrderRefused(order.client_id, HELD_BACK if held_back else NEVER_SENT, cause, now))
+                code = HELD_BACK if held_back else NO_CONNECTION if unreachable else NEVER_SENT
+                self._deliver(OrderRefused(order.client_id, code, cause, now))
             case AlreadyThere(code, message):
                 order.doubted = True
                 self._deliver(OutcomeUnknown(order.client_id, "place", f"{code} {message}", now))
