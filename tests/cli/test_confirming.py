@@ -92,7 +92,7 @@ def test_where_nothing_waits_the_text_on_the_disk_is_judged_first(capsys: pytest
         assert main(["reload", "--confirm"]) == 0
         assert capsys.readouterr().out == "nothing waits for a confirmation\nunchanged · prod.toml\n"
         assert main(["reload", "--confirm", DIGEST]) == 1
-        assert capsys.readouterr().err == f"tradebot: nothing waits that has the ID {DIGEST}\n"
+        assert capsys.readouterr().err == f"tradebot: nothing waits that has the ID {DIGEST[:8]}\n"
 
 
 def test_an_edit_that_was_not_noticed_yet_is_shown_before_it_is_confirmed() -> None:

@@ -15,7 +15,7 @@ from tradebot.cli.asking import ask
 from tradebot.cli.consent import somebody_there, yes
 from tradebot.cli.finding import Meant
 from tradebot.cli.outcome import tell
-from tradebot.cli.pending import pending_id, pending_lines
+from tradebot.cli.pending import ID_LENGTH, pending_id, pending_lines
 from tradebot.cli.words import show
 from tradebot.domain.views import OutcomeView, PendingView
 
@@ -40,7 +40,7 @@ def confirm(meant: Meant, given: str) -> int:
     if isinstance(found, PendingView):
         return _apply(meant, found, given)
     if given:
-        show(f"tradebot: nothing waits that has the ID {given}", file=sys.stderr)
+        show(f"tradebot: nothing waits that has the ID {given[:ID_LENGTH]}", file=sys.stderr)
     if given or found.outcome.outcome != "refused":
         if found.outcome.outcome == "unchanged":
             show("nothing waits for a confirmation")
@@ -62,7 +62,7 @@ async def _find(bot: Client) -> PendingView | Judged:
 def _apply(meant: Meant, pending: PendingView, given: str) -> int:
     show(*pending_lines(pending))
     if given and not pending.digest.startswith(given):
-        show(f"tradebot: not applied: what waits has the ID {pending_id(pending)}, not {given}", file=sys.stderr)
+        show(f"tradebot: not applied: what waits has the ID {pending_id(pending)}, not {given[:ID_LENGTH]}", file=sys.stderr)
         return 1
     if not given and somebody_there() and not yes("Apply this?"):
         return 1
