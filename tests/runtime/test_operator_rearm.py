@@ -33,6 +33,7 @@ async def test_what_is_stopped_is_shown_and_rearmed_by_a_word(tmp_path: Path) ->
         async with live.client() as client:
             assert (await client.rearm()).text == f"may be tried again: buy {other}"
         assert live.operator.status().stopped == ()
+        assert live.run.opened.journal.flush(5)
         rearmed = [fact for _, _, fact in live.run.opened.journal.read(0) if isinstance(fact, BreakerRearmed)]
         assert [(fact.symbol, fact.who) for fact in rearmed][:1] == [(one, "ana")]
 

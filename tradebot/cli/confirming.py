@@ -62,7 +62,8 @@ async def _find(bot: Client) -> PendingView | Judged:
 def _apply(meant: Meant, pending: PendingView, given: str) -> int:
     show(*pending_lines(pending))
     if given and not pending.digest.startswith(given):
-        show(f"tradebot: not applied: what waits has the ID {pending_id(pending)}, not {given[:ID_LENGTH]}", file=sys.stderr)
+        typed = given[:ID_LENGTH]
+        show(f"tradebot: not applied: what waits has the ID {pending_id(pending)}, not {typed}", file=sys.stderr)
         return 1
     if not given and somebody_there() and not yes("Apply this?"):
         return 1
