@@ -49,7 +49,21 @@ def test_fetched_candles_can_be_replayed_and_are_fetched_once(address: str, tmp_
     assert done.stdout.count("60 rows added") == 2
     recording = load_candles(tmp_path, None, "USDT", None, None)
     assert (recording.symbols, recording.candles) == (SYMBOLS, 120)
+    assert recording.silent == (), "what a sandbox told of its past can be another one's market"
     assert data("fetch", address, tmp_path, "--from", begin, "--to", end).stdout.count("0 rows added") == 2
+
+
+def test_trades_from_before_the_first_one_are_named_as_missing(address: str, tmp_path: Path) -> None:
+    begin = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M}"
+    done = data("fetch", address, tmp_path, "--trades", "--from", begin)
+    assert done.returncode == 0, done.stderr
+    first = datetime.fromtimestamp(load_first_ms(tmp_path) / 1000, UTC)
+    assert f"  {begin.replace('T', ' ')} .. {first:%Y-%m-%d %H:%M}: no trade; the exchange has none" in done.stdout
+
+
+def load_first_ms(folder: Path) -> int:
+    """Return the time of the first trade of the first symbol."""
+    return int((folder / f"{SYMBOLS[0].replace('/', '-')}.trades.csv").read_text().splitlines()[1].split(",")[0])
 
 
 def test_recorded_prices_can_be_replayed(address: str, tmp_path: Path) -> None:

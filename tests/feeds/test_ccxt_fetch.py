@@ -160,6 +160,7 @@ def test_trades_are_fetched_each_once_and_say_who_made_them(tmp_path: Path) -> N
     done = fetching(past, tmp_path, lambda one: one.trades("BTC/USDT", START + 1, START + 101))
     rows = rows_of(done.path)
     assert [int(row[1]) for row in rows] == list(range(3, 303))
+    assert done.begins_ms is None
     assert rows[0] == [str(START + 1), "3", "10.5", "2.25", "false"]
     assert rows[1][4] == "true"
 
@@ -169,6 +170,7 @@ def test_hours_without_a_trade_do_not_end_the_fetch(tmp_path: Path) -> None:
     early = START - 5 * 3_600_000
     done = fetching(past, tmp_path, lambda one: one.trades("BTC/USDT", early, past.end_ms))
     assert [int(row[1]) for row in rows_of(done.path)] == list(range(2_300))
+    assert done.begins_ms == START, "what is missing before it is told"
 
 
 def test_nothing_is_put_before_what_is_there(tmp_path: Path) -> None:

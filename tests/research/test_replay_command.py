@@ -84,6 +84,27 @@ def test_from_and_to_cut_the_recording(data: Path, tmp_path: Path) -> None:
     assert replay("the-work", data, tmp_path, "--no-session", "--to", "2024-01-02")["candles"] == 2 * 24 * 60
 
 
+def test_a_recording_that_warms_no_window_or_has_no_volume_says_so(data: Path, tmp_path: Path) -> None:
+    words = ("replay", "--profile", PROFILE, "--no-session", "--data")
+    short = run(*words, str(data), "--from", "2024-01-01T01:00", "--to", "2024-01-01T01:05", cwd=tmp_path)
+    assert "no symbol's price window was ever warm: it needs " in short.stdout, short.stdout + short.stderr
+    assert " s of prices, the recording has 240 s; a cold one buys nothing" in short.stdout
+    whole = run(*words, str(data), cwd=tmp_path).stdout
+    assert "window was" not in whole
+    assert "no volume" not in whole
+    silent = tmp_path / "silent"
+    silent.mkdir()
+    for path in data.iterdir():
+        header, *rows = path.read_text().splitlines()
+        assert header.endswith(",volume")
+        emptied = [f"{row.rpartition(',')[0]},0" for row in rows]
+        (silent / path.name).write_text("\n".join([header, *emptied, ""]))
+    assert "no volume" not in run(*words, str(silent), cwd=tmp_path).stdout, "this profile asks for no volume"
+    (tmp_path / "p.toml").write_text(f'extends = "{PROFILE}"\n[feed.recorded]\nshown_size = "volume_share"\n')
+    told = run("replay", "--profile", "p.toml", *words[3:], str(silent), cwd=tmp_path).stdout
+    assert "no volume was recorded of AAA/USDT, BBB/USDT: nothing was there to be bought or sold" in told
+
+
 def test_symbols_are_chosen(data: Path, tmp_path: Path) -> None:
     assert replay("the-work", data, tmp_path, "--no-session", "--symbols", "BBB/USDT")["candles"] == 2_000
 

@@ -24,8 +24,9 @@ SETTINGS = Settings(
     balances={"USDT": Decimal(10_000), "AAA": Decimal(1_000), "BNB": Decimal(10)},
     rates=FeeRates(Decimal(10), Decimal(20)),
     symbols=("AAA/USDT", "BNB/USDT"),
-    history_minutes=10,
+    history_minutes=0,
 )
+WITH_PAST = msgspec.structs.replace(SETTINGS, history_minutes=10)
 T = TypeVar("T")
 
 

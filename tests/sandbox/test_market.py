@@ -15,15 +15,29 @@ import pytest
 
 from tests.sandbox.core_kit import INSTRUMENTS, T0, Floor
 from tests.sandbox.rest_kit import SETTINGS
+from tradebot.config.sections.feed import SyntheticFeed
 from tradebot.domain.errors import DataInvalid
 from tradebot.domain.events import QuoteSeen
 from tradebot.domain.market import Instrument
+from tradebot.feeds.synthetic import MEAN_TRADE_SHARE
 from tradebot.sandbox.market import BookChanged, MarketEvent, PublicTrade, SymbolMarket
+from tradebot.sandbox.market_feed import SyntheticMarketFeed
 from tradebot.sandbox.market_rules import SymbolRules, rules_of
 from tradebot.sandbox.server import Sandbox, Settings
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 INSTRUMENT_FILES = sorted((DATA / "api" / "instruments").glob("binance*_exchangeInfo_*.json"))
+
+
+class At:
+    """A clock that stands."""
+
+    def __init__(self, at_ms: int) -> None:
+        self._at_ms = at_ms
+
+    def now_ms(self) -> int:
+        """Return the time it stands at."""
+        return self._at_ms
 
 
 def sandbox_of(**changes: Any) -> Sandbox:
@@ -121,6 +135,29 @@ def test_the_synthetic_market_moves_by_itself_and_has_a_past() -> None:
     opened = [candle.open_ms for candle in market.minutes]
     assert len(opened) >= 30
     assert all(later - before == 60_000 for before, later in pairwise(opened))
+
+
+def test_the_past_was_traded_and_is_the_same_after_a_restart() -> None:
+    settings, now_ms = SyntheticFeed(symbols=2), 1_800_000_030_000
+    past: list[SymbolMarket] = []
+    for later_ms in (0, 60_000):
+        feed = SyntheticMarketFeed((), "USDT", 1, settings, At(now_ms + later_ms))
+        past.append(SymbolMarket("SYN001USDT", now_ms + later_ms))
+        feed.past(past[-1], "SYN001/USDT", 120, now_ms + later_ms)
+    first, second = past
+    assert len(first.minutes) == 120
+    assert all(candle.volume > 0 and candle.count == 12 for candle in first.minutes)
+    assert [msgspec.to_builtins(one) for one in list(first.minutes)[1:]] == [
+        msgspec.to_builtins(one) for one in list(second.minutes)[:-1]
+    ]
+    ids = [trade.trade_id for trade in first.trades]
+    assert ids == sorted(set(ids))
+    assert ids[-1] < first.next_trade
+    shared = {trade.trade_id: trade for trade in second.trades}
+    assert all(shared[trade.trade_id] == trade for trade in first.trades if trade.trade_id in shared)
+    a_minute = sum(candle.quote_volume for candle in first.minutes) / 120
+    live = settings.depth_quote * MEAN_TRADE_SHARE * settings.trades_per_s * 60
+    assert 0.8 * live < a_minute < 1.2 * live
 
 
 def test_update_ids_follow_each_other_and_a_snapshot_has_the_last() -> None:

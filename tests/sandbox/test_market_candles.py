@@ -13,6 +13,7 @@ from tests.feeds.writing import CANDLE, MINUTE, START, TRADE, sound, write
 from tests.sandbox.rest_kit import SETTINGS
 from tradebot.cli.main import main
 from tradebot.config.sections.feed import RecordedFeed
+from tradebot.domain.errors import DataInvalid
 from tradebot.domain.events import Event, QuoteSeen, TradeSeen
 from tradebot.domain.numbers import exact
 from tradebot.feeds.candle_path import CandleQuotes
@@ -80,6 +81,16 @@ def test_symbols_are_told_together_in_time_order_and_an_empty_candle_changes_not
     assert sum(one.symbol == "ETH/USDT" for one in events) == 8
 
 
+def test_candles_without_volume_are_refused_and_a_symbol_that_has_no_others_is_named(tmp_path: Path) -> None:
+    silent = [(*sound(at, 7.0)[:5], 0.0) for at in range(3)]
+    write(tmp_path / "ETH-USDT.1m.csv", CANDLE, silent)
+    with pytest.raises(DataInvalid, match="no candle has a volume, so nothing was traded and no price can be shown"):
+        RecordedMarketFeed.of(tmp_path, (), "USDT", Played())
+    write(tmp_path / "BTC-USDT.1m.csv", CANDLE, [sound(at, 100.0) for at in range(3)])
+    feed = RecordedMarketFeed.of(tmp_path, (), "USDT", Played())
+    assert feed.label().endswith(", without a price, as no volume was recorded: ETH/USDT)")
+
+
 @pytest.mark.parametrize("pace", [1.0, 60.0, 0.5])
 def test_the_pace_is_how_many_times_faster_than_recorded_it_is_played(tmp_path: Path, pace: float) -> None:
     recorded(tmp_path)
@@ -100,8 +111,17 @@ def test_beside_recorded_trades_candles_are_left_out(tmp_path: Path) -> None:
 def test_an_exchange_is_served_on_recorded_candles(tmp_path: Path) -> None:
     recorded(tmp_path)
 
+    ends: list[bool] = []
+
     async def run() -> None:
         sandbox = Sandbox(_settings(tmp_path))
+        over = asyncio.Event()
+
+        def ended() -> None:
+            ends.append(True)
+            over.set()
+
+        sandbox.on_market_end = ended
         market, all_traded = sandbox.exchange.market.symbols["BTCUSDT"], asyncio.Event()
 
         def hear(_event: MarketEvent) -> None:
@@ -116,10 +136,12 @@ def test_an_exchange_is_served_on_recorded_candles(tmp_path: Path) -> None:
             assert minute is not None
             assert (minute.open, minute.high, minute.low, minute.close) == (100.0, 104.5, 98.75, 103.0)
             assert minute.volume == 33.0
+            await asyncio.wait_for(over.wait(), 10)
         finally:
             await sandbox.stop()
 
     asyncio.run(run())
+    assert ends == [True]
 
 
 def _settings(folder: Path) -> Settings:

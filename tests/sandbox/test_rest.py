@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.rest_kit import SYMBOL, Client, Reply, running, shapes_of
+from tests.sandbox.rest_kit import SYMBOL, WITH_PAST, Client, Reply, running, shapes_of
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "api" / "binance_spot_http"
 
@@ -241,15 +241,19 @@ def test_candles_tickers_and_trades_are_those_of_the_market() -> None:
         assert [each["price"] for each in recent] == ["98.00000000", "102.00000000"]
         aggregates = (await client.public("aggTrades", symbol=SYMBOL, fromId=recent[0]["id"])).body
         assert [(each["a"], each["p"]) for each in aggregates] == [(each["id"], each["price"]) for each in recent]
-        past = (await client.public("klines", symbol=SYMBOL, interval="5m", limit=1000)).body
-        assert len(past) >= 2
-        assert all(each[6] == each[0] + 299_999 for each in past)
         assert (await client.public("klines", symbol=SYMBOL, interval="7m")).refusal[1] == -1120
         several = (await client.public("ticker/bookTicker", symbols='["AAAUSDT","BNBUSDT"]')).body
         assert [each["symbol"] for each in several] == ["AAAUSDT", "BNBUSDT"]
         assert len((await client.public("ticker/price")).body) == 2
 
     running(ask)
+
+
+def test_the_candles_before_the_start_were_traded() -> None:
+    past = running(lambda client: client.public("klines", symbol=SYMBOL, interval="5m", limit=1000), WITH_PAST).body
+    assert len(past) >= 2
+    assert all(each[6] == each[0] + 299_999 for each in past)
+    assert all(Decimal(each[5]) > 0 and each[8] > 0 for each in past)
 
 
 def test_the_wallet_tells_fees_coins_permissions_and_turns_dust_into_bnb() -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.sandbox.core_kit import T0, Floor
 from tests.sandbox.faults_kit import signed_ws, trade, wire
 from tests.sandbox.rehearsal_kit import rehearsing
-from tests.sandbox.rest_kit import SYMBOL, Client, Reply, running
+from tests.sandbox.rest_kit import SYMBOL, WITH_PAST, Client, Reply, running
 from tests.sandbox.streams_kit import streaming
 from tradebot.sandbox import shapes
 
@@ -66,7 +66,7 @@ def test_candles_from_the_beginning_of_time_are_the_first_ones() -> None:
         first = await client.public("klines", symbol=SYMBOL, interval="1m", limit=1, startTime=0)
         return many.body, first.body
 
-    many, first = running(ask)
+    many, first = running(ask, WITH_PAST)
     assert len(many) > 1
     assert [each[0] for each in first] == [many[0][0]]
 

@@ -57,6 +57,9 @@ def run(args: argparse.Namespace) -> int:
         return ExitCode.INTERRUPTED
     for one in fetched:
         show(*_told(one))
+        if one.begins_ms is not None:
+            span = f"{_utc(args.from_ms)} .. {_utc(one.begins_ms)}"
+            show(f"  {span}: no trade; the exchange has none, or the file was begun later (then name another folder)")
     return 0
 
 

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         state=args.state,
         day_s=args.scale_day,
     )
-    asyncio.run(serve(settings, lambda sandbox: _announce(sandbox, args.key_file)))
+    asyncio.run(serve(settings, lambda sandbox: _announce(sandbox, args.key_file), _tell_market_end))
     return ExitCode.CLEAN
 
 
@@ -119,6 +119,10 @@ def _announce(sandbox: Sandbox, key_file: Path | None) -> None:
     else:
         print(f"key and secret in {key_file}", end="")
     print(f"; {sandbox.feed.label()}, {len(sandbox.exchange.rules)} symbols", flush=True)
+
+
+def _tell_market_end() -> None:
+    print("the recording has been played: the market stands still from here on, the exchange goes on", flush=True)
 
 
 def _credentials(path: Path | None) -> Credentials:

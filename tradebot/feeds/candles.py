@@ -87,6 +87,11 @@ class CandleRecording:
         """When no symbol at all has a candle, between the first and the last candle of the recording."""
         return outages_of([one.ts for one in self.columns], self.interval_ms)
 
+    @cached_property
+    def silent(self) -> tuple[str, ...]:
+        """Symbols of which no candle has a volume."""
+        return tuple(symbol for symbol, one in zip(self.symbols, self.columns, strict=True) if not any(one.volume))
+
     def decimals(self, symbol: str) -> int:
         """Return how many decimal places the recorded prices of `symbol` have: its tick size, as far as seen."""
         if symbol not in self._places:

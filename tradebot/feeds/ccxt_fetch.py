@@ -24,6 +24,8 @@ from tradebot.ports import Clock
 
 PAGE = 1_000
 TRIES = 6
+LATE_MS = 60_000
+"""So long without a trade at the beginning is told: a trade's time alone does not say whether others are missing."""
 FIRST_WAIT_S, MOST_WAIT_S = 0.5, 30.0
 
 CANDLES = ("ts", "open", "high", "low", "close", "volume")
@@ -38,12 +40,16 @@ class FetchFailed(TradebotError):
 
 
 class Fetched(Struct, frozen=True):
-    """What stands in a file now: `rows` were added by this fetch; `gaps` are candles the exchange does not have."""
+    """What stands in a file now: `rows` were added by this fetch; `gaps` are candles the exchange does not have.
+
+    `begins_ms` is when the file's first trade was, where that is noticeably after what was asked for; else None.
+    """
 
     symbol: str
     path: Path
     rows: int
     gaps: tuple[Gap, ...]
+    begins_ms: int | None = None
 
 
 async def load_markets(exchange: Any) -> None:
@@ -112,7 +118,7 @@ class Fetcher:
                 break
             since, last_id = int(fresh[-1]["timestamp"]), str(fresh[-1]["id"])
             self._progress(symbol, min(since, to_ms) - from_ms)
-        return Fetched(symbol, file.path, rows, ())
+        return Fetched(symbol, file.path, rows, (), _begins_late(file, from_ms))
 
     async def _page_of_trades(self, symbol: str, since: int, last_id: str) -> list[Any]:
         if last_id and self._exchange.id in _BY_ID:
@@ -170,6 +176,14 @@ def _missing(file: RowFile, from_ms: int, to_ms: int, step: int) -> tuple[Gap, .
     ts = array("q") if file.last is None else read_columns(file.path, {"ts": "int"}).ints["ts"]
     inside = array("q", [at for at in ts if from_ms <= at < to_ms])
     return gaps_of(array("q", [from_ms - step, *inside, -(-to_ms // step) * step]), step)
+
+
+def _begins_late(file: RowFile, from_ms: int) -> int | None:
+    """Return when a file's first trade was, None where that is about `from_ms`, or where there is none."""
+    if file.last is None:
+        return None
+    first = read_columns(file.path, {"ts": "int"}).ints["ts"][0]
+    return first if first - from_ms >= LATE_MS else None
 
 
 def _after(page: Sequence[Any], last_id: str) -> list[Any]:

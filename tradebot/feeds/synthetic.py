@@ -29,6 +29,9 @@ _UPDATE, _TRADE = 0, 1
 _TRADE_SHARE = 0.2
 """The largest trade, as a share of the typical size at the best price; most are far smaller."""
 
+MEAN_TRADE_SHARE = _TRADE_SHARE / 3
+"""The average trade, as such a share."""
+
 
 def synthetic_symbols(settings: SyntheticFeed, quote: str) -> tuple[str, ...]:
     """Return the names of the synthetic symbols of a profile that names none: SYN001/quote and so on."""

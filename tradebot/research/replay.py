@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -35,6 +35,9 @@ JOURNAL = "journal.sqlite3"
 
 OUTAGES_NAMED = 4
 """So many outages are named for people; the rest is a count."""
+
+SYMBOLS_NAMED = 5
+"""So many symbols without volume are named for people; the rest is a count."""
 
 Progress = Callable[[int, int], None]
 """Told (rows done, rows in all) now and then."""
@@ -179,6 +182,7 @@ def _run(
     origin.ended_ms, origin.exit_code = _now_ms(), 0
     report = _report(origin, book, result)
     report.summary.from_ms, report.summary.to_ms = recording.first_ms, recording.last_ms
+    report.note = "\n".join(_limits(recording, profile.feed.recorded, result, report))
     return Replayed(
         report=report,
         candles=recording.candles if isinstance(recording, CandleRecording) else 0,
@@ -201,6 +205,24 @@ def _report(origin: SessionInfo, book: RunBook, result: ReplayResult) -> Report:
     }
     summary = book.tally.summary(result.prices, balances)
     return reports.build(origin, summary, Evidence(), tuple(book.trades))
+
+
+def _limits(
+    recording: CandleRecording | EventRecording, settings: RecordedFeed, result: ReplayResult, report: Report
+) -> Iterator[str]:
+    """Yield why the recording itself kept trades from happening, in the lines a person reads."""
+    silent = recording.silent if isinstance(recording, CandleRecording) else ()
+    if silent and settings.shown_size == "volume_share":
+        names = ", ".join(silent[:SYMBOLS_NAMED])
+        more = f" and {len(silent) - SYMBOLS_NAMED} more" if len(silent) > SYMBOLS_NAMED else ""
+        yield f"no volume was recorded of {names}{more}: nothing was there to be bought or sold"
+    if result.cold_s and not report.summary.counts.intents:
+        span_s = (recording.last_ms - recording.first_ms) / 1000
+        if span_s < result.cold_s:
+            had = f"ever warm: it needs {result.cold_s:g} s of prices, the recording has {span_s:g} s"
+        else:
+            had = f"warm at the end: it needs {result.cold_s:g} s of prices without a long gap"
+        yield f"no symbol's price window was {had}; a cold one buys nothing"
 
 
 def totals(balances: Mapping[str, Balance]) -> dict[str, Decimal]:

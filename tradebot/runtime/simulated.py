@@ -21,7 +21,7 @@ from tradebot.domain.events import DeadlineReached, Event, ProfileApplied, Quote
 from tradebot.domain.facts import Fact, OrderFilled
 from tradebot.domain.ledger import Ledger
 from tradebot.domain.orders import Balance
-from tradebot.engine.anchors import Candle, CandleShape
+from tradebot.engine.anchors import Anchor, Candle, CandleShape
 from tradebot.engine.candle_gate import TAKEN, WALK, CandleGate
 from tradebot.engine.desk import SymbolState
 from tradebot.engine.engine import Engine
@@ -304,6 +304,7 @@ class ReplayResult(Struct, frozen=True):
     prices: dict[str, float]  # last bids
     rows: int  # candles or events walked
     taken: int  # candles that passed without a decision
+    cold_s: float  # how long a price window has to warm, where none was warm at the end; else 0
 
 
 def run_replay(
@@ -341,7 +342,16 @@ def run_replay(
         prices=dict(simulation.prices),
         rows=rows,
         taken=taken,
+        cold_s=_cold_s([symbol.anchor for symbol in engine.symbols.values()]),
     )
+
+
+def _cold_s(anchors: Sequence[Anchor]) -> float:
+    """Return how long windows have to warm where none of those that had a price was warm with its last; else 0."""
+    priced = [one for one in anchors if one.first >= 0]
+    if any(one.last - one.first >= one.warm_buckets for one in priced):
+        return 0.0
+    return max((one.warm_buckets * one.width_ms / 1000 for one in priced), default=0.0)
 
 
 def run_events(simulation: Simulation, recording: EventRecording, progress: Progress) -> int:

@@ -138,9 +138,13 @@ class SymbolMarket:
         """Count a trade; return it with its number."""
         trade = PublicTrade(self.symbol, self.next_trade, event.price, event.size, not event.buyer_taker, event.at_ms)
         self.next_trade += 1
-        self.trades.append(trade)
-        self.minute(event.at_ms, event.price).add(trade)
+        self.lay(trade)
         return trade
+
+    def lay(self, trade: PublicTrade) -> None:
+        """Count a trade in that has its number; none is before the last one."""
+        self.trades.append(trade)
+        self.minute(trade.at_ms, trade.price).add(trade)
 
     def minute(self, at_ms: int, price: float) -> Candle:
         """Return the candle of a time that is not before the last one; minutes without a trade are laid between."""

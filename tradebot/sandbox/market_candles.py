@@ -32,6 +32,9 @@ class CandleEvents:
         self._quotes = CandleQuotes(settings)
         self._scale = [10.0 ** recording.decimals(symbol) for symbol in recording.symbols]
         self.first_ms = recording.first_ms
+        self.silent = recording.silent
+        """Symbols of which no candle has a volume: they have neither a trade nor a price."""
+        self.all_silent = len(self.silent) == len(recording.symbols)
 
     def instruments(self, min_notional: Decimal) -> Sequence[Instrument]:
         """Return the filters that the recorded prices suggest."""

@@ -6,25 +6,29 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Final, Protocol
 
 import msgspec
 
 from tradebot.config.sections.feed import RecordedFeed, SyntheticFeed
+from tradebot.domain.errors import DataInvalid
 from tradebot.domain.events import Event
 from tradebot.domain.market import Instrument
 from tradebot.feeds.candles import load_candles
 from tradebot.feeds.files import recording_files
 from tradebot.feeds.recorded_events import load_events
+from tradebot.feeds.synthetic import MEAN_TRADE_SHARE
 from tradebot.feeds.synthetic_live import SyntheticLive
 from tradebot.feeds.synthetic_path import PricePath
 from tradebot.ports import Clock
-from tradebot.sandbox.market import MINUTE_MS, Candle, SymbolMarket
+from tradebot.sandbox.market import MINUTE_MS, PublicTrade, SymbolMarket
 from tradebot.sandbox.market_candles import CandleEvents
 
 MIN_NOTIONAL: Final = Decimal(5)
 _STEP_MS: Final = 5_000
 _MOST_AT_ONCE: Final = 1_000
+_SHOWN: Final = 5
 
 
 class MarketFeed(Protocol):
@@ -54,6 +58,7 @@ class SyntheticMarketFeed:
         self._settings = settings
         self._seed = seed
         self._live = SyntheticLive(settings, symbols, quote, seed, min_notional=MIN_NOTIONAL, clock=clock)
+        self._steps = {one.symbol: one.amount_step for one in self._live.instruments()}
 
     def label(self) -> str:
         """Return how the feed is named to people."""
@@ -64,12 +69,20 @@ class SyntheticMarketFeed:
         return self._live.instruments()
 
     def past(self, market: SymbolMarket, pair: str, minutes: int, now_ms: int) -> None:
-        """Lay the minutes before now under a symbol's candles: prices of the path, without any trade."""
+        """Lay the minutes before now under a symbol's candles: a trade every five seconds, as large as five seconds'.
+
+        What was traded at a time, and its id, follow from the seed and the time alone, so a restart tells the same.
+        """
         path = PricePath(self._settings, pair, self._seed)
+        lots = float(1 / self._steps[pair])
+        most = self._settings.depth_quote * MEAN_TRADE_SHARE * self._settings.trades_per_s * _STEP_MS / 1000 * lots
         first = now_ms - now_ms % MINUTE_MS - minutes * MINUTE_MS
         for open_ms in range(first, first + minutes * MINUTE_MS, MINUTE_MS):
-            prices = [round(path.at(at)[0], path.decimals) for at in range(open_ms, open_ms + MINUTE_MS, _STEP_MS)]
-            market.minutes.append(Candle(open_ms, prices[0], max(prices), min(prices), prices[-1]))
+            draw = Random(f"{self._seed}/{pair}/at {open_ms}").random  # noqa: S311  (a market, not a secret)
+            for at_ms in range(open_ms, open_ms + MINUTE_MS, _STEP_MS):
+                price = round(path.at(at_ms)[0], path.decimals)
+                size = (int(most / price * 2.0 * draw()) + 1) / lots
+                market.lay(PublicTrade(market.symbol, at_ms, price, size, draw() < 0.5, at_ms))
 
     async def run(self, publish: Callable[[Event], None]) -> None:
         """Publish until cancelled."""
@@ -114,16 +127,14 @@ class RecordedMarketFeed:
     def of(cls, path: Path, symbols: Sequence[str], quote: str, clock: Clock, pace: float = 1.0) -> RecordedMarketFeed:
         """Return the feed of a file or folder: of its trades, quotes and depth, or of its candles where it has no more.
 
-        Raises DataInvalid where it holds none of them.
+        Raises DataInvalid where it holds none of them, or only candles without volume, which have neither trades nor
+        a book.
         """
         faster = f", {pace:g} times as fast" if pace != 1 else ""
-        return cls(
-            _recorded(path, symbols or None, quote),
-            f"recorded market ({path.name}{faster})",
-            clock,
-            asyncio.sleep,
-            pace,
-        )
+        recording = _recorded(path, symbols or None, quote)
+        silent = recording.silent if isinstance(recording, CandleEvents) else ()
+        without = f", without a price, as no volume was recorded: {_some(silent)}" if silent else ""
+        return cls(recording, f"recorded market ({path.name}{faster}{without})", clock, asyncio.sleep, pace)
 
     def label(self) -> str:
         """Return how the feed is named to people."""
@@ -151,9 +162,17 @@ class RecordedMarketFeed:
             publish(msgspec.structs.replace(event, at_ms=at_ms))
 
 
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
 def _recorded(path: Path, symbols: Sequence[str] | None, quote: str) -> Playable:
     """Return what a file or folder holds. Raises DataInvalid."""
     settings = RecordedFeed()
     if all(file.holds == "candles" for file in recording_files(path, symbols, quote)):
-        return CandleEvents(load_candles(path, symbols, quote, None, None), settings)
+        candles = CandleEvents(load_candles(path, symbols, quote, None, None), settings)
+        if candles.all_silent:
+            raise DataInvalid(f"{path}: no candle has a volume, so nothing was traded and no price can be shown")
+        return candles
     return load_events(path, symbols, quote, None, None, settings)

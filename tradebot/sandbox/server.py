@@ -80,6 +80,8 @@ class Sandbox:
         file = _paced(load_faults(str(settings.faults)) if settings.faults else FaultsFile(), settings.day_s)
         self._store = Store(_store_path(settings.state))
         self.failure: TradebotError | None = None
+        self.on_market_end: Callable[[], None] = lambda: None
+        """Called once, where the market ends while the exchange goes on: a recording has been played."""
         self._ended = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
@@ -161,6 +163,8 @@ class Sandbox:
             await self.feed.run(self._publish)
         except TradebotError as error:
             self._fail(error)
+        else:
+            self.on_market_end()
 
     def _publish(self, event: Event) -> None:
         skew_ms = self.clock.skew_ms
@@ -173,10 +177,14 @@ class Sandbox:
         self._ended.set()
 
 
-async def serve(settings: Settings, announce: Callable[[Sandbox], None]) -> None:
-    """Run an exchange until SIGINT or SIGTERM; `announce` is called when it listens. Raises TradebotError."""
+async def serve(settings: Settings, announce: Callable[[Sandbox], None], market_ended: Callable[[], None]) -> None:
+    """Run an exchange until SIGINT or SIGTERM. Raises TradebotError.
+
+    `announce` is called when it listens, `market_ended` once where its recording has been played.
+    """
     with _interruptible():
         sandbox = Sandbox(settings)
+    sandbox.on_market_end = market_ended
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, sandbox.end)
