@@ -49,7 +49,7 @@ async def ports(reused_s: float, count: int, *, throttled: bool = False, fails: 
         settings = server.settings()
         exchange = connect(settings, public_taps(settings, Budget(Wall())), throttled=throttled)
         exchange.session.connector._keepalive_timeout = IDLE_S
-        task = asyncio.create_task(keep_warm(exchange, reused_s))
+        task = asyncio.create_task(keep_warm(exchange, exchange.fetch_time, reused_s))
         try:
             await (asyncio.wait_for(asyncio.shield(task), 20) if throttled else clock.heard(count))
         finally:

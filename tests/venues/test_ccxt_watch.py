@@ -6,9 +6,10 @@ import asyncio
 from typing import Any
 
 import aiohttp
+import pytest
 
 from tests.exchange.binance_answers import exchange_info
-from tests.exchange.little_exchange import in_loop, says
+from tests.exchange.little_exchange import each, in_loop, says
 from tests.venues.ccxt_kit import Bench, bench, order, running
 from tests.venues.test_ccxt_sandbox import PAIR, Rehearsal, buy, rehearsing
 from tradebot.domain.commands import QueryBalances
@@ -21,6 +22,7 @@ from tradebot.domain.events import (
     VenueStateSeen,
 )
 from tradebot.domain.orders import HELD_BACK, Side
+from tradebot.venues.ccxt_warm import REUSED_S, keep_warm
 
 EAGER: dict[str, Any] = {
     "clock_interval_s": 1,
@@ -96,6 +98,38 @@ async def test_a_clock_that_goes_wrong_is_told_as_off_then_wrong_then_right() ->
         finally:
             await venue.stop()
         assert there.broken == []
+
+
+@in_loop
+async def test_a_timestamp_that_is_refused_tells_of_the_clock_at_once() -> None:
+    async with bench() as there:
+        venue = there.venue()
+        await venue.start()
+        try:
+            there.clock.ahead_ms = 7_000
+            late = {"code": -1021, "msg": "Timestamp for this request was 1000ms ahead of the server's time."}
+            there.server.on("POST", "/order", each(says(late, 400), says(late, 400)))
+            venue.submit(order(), there.clock.now_ms())
+            await there.until(lambda: there.of(ClockSeen)[-1].state == "wrong")
+        finally:
+            await venue.stop()
+
+
+@in_loop
+async def test_the_questions_that_keep_the_connection_of_orders_open_notice_a_clock_that_was_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keep_warm, "__defaults__", (0.05,))
+    async with bench() as there:
+        venue = there.venue(clock_interval_s=86_400)
+        await venue.start()
+        try:
+            there.clock.ahead_ms = 7_000
+            await there.until(lambda: there.of(ClockSeen)[-1].state == "wrong")
+        finally:
+            await venue.stop()
+        assert there.broken == []
+        assert REUSED_S <= 10, "noticed within so many seconds"
 
 
 @in_loop

@@ -35,6 +35,10 @@ def judged(offset_ms: int, warn_ms: int, most_ms: int) -> tuple[ClockState, int]
     return ("off" if abs(offset_ms) >= warn_ms else "right"), warn_ms
 
 
+def _nobody() -> None:
+    """Tell nobody."""
+
+
 class ClockOffset:
     """Measures the difference from samples of the minimum round trip, and sets it on every instance it is given.
 
@@ -48,6 +52,8 @@ class ClockOffset:
         self._instances: list[Any] = []
         self.known = False
         """Whether it was ever measured."""
+        self.on_measured: Callable[[], None] = _nobody
+        """Called after each measurement, whoever asked for it."""
 
     @property
     def offset_ms(self) -> int:
@@ -76,6 +82,7 @@ class ClockOffset:
             self._take(await self._sample())
         for exchange in self._instances:
             exchange.options["timeDifference"] = self.offset_ms
+        self.on_measured()
 
     async def measure_anew(self) -> None:
         """Forget what was measured and measure again, after the exchange refused a timestamp."""

@@ -214,7 +214,7 @@ class CcxtSpot:
         self._spawn("markets", self.watch.keep_markets(polling, self._watched))
         if can.clock:
             self._spawn("clock", self.watch.keep_time())
-            self._spawn("warm", keep_warm(trading))
+            self._spawn("warm", keep_warm(trading, self.offset.measure))
         if can.user_stream:
             self.watch.health.stream(up=False)
             stream = UserStream(trading, self, self._dialect, settings.request_timeout_s, settings.renew_after_s)

@@ -66,6 +66,7 @@ class Watch:
         self._tell(self.health.verdict)
         if self._offset.known:
             self._tell_clock()
+        self._offset.on_measured = self._tell_clock  # whoever measures: a refused timestamp is news at once
         for symbol in watched:
             market = markets.get(symbol)
             traded = market is not None and market.get("active") is not False
@@ -145,7 +146,6 @@ class Watch:
                 self._log.emit("system", "WARNING", "VENUE_CLOCK_UNKNOWN", type(error).__name__)
             return
         self._clock_unknown = False
-        self._tell_clock()
 
     def _tell_clock(self) -> None:
         offset_ms, settings = self._offset.offset_ms, self._settings
