@@ -95,6 +95,11 @@ def test_a_start_refuses_the_same_key_with_the_code_of_a_bad_profile(doctor: Doc
         line = bot.wait_for("the key can withdraw")
         assert "test-key" not in line
         assert bot.end() == 2, bot.text
+    assert bot.lines[-1].startswith("tradebot: not started: ")
+    assert "allow_withdrawals" in bot.lines[-1], "what to do is said, too"
+    assert bot.lines[-1].rstrip().endswith("· exit 2")
+    told = [word for word in ("SHUTDOWN_REQUESTED", "FINAL_INVENTORY", "Traceback", "drawdown") if word in bot.text]
+    assert told == [], bot.text
 
 
 def test_a_key_that_may_not_trade_or_trades_more_or_from_anywhere_is_said_so(

@@ -253,6 +253,22 @@ def test_a_refused_start_ends_through_the_same_stages_with_its_own_code(code: Ex
     assert rig.said == ["not started: the key can withdraw"]
 
 
+def test_a_start_refused_before_anything_was_sent_asks_the_venue_nothing_and_leaves_the_reason_for_the_end() -> None:
+    trades = Trades()
+    refused = CannotStart("the key can withdraw", ExitCode.BAD_PROFILE)
+    rig, ending = end_of(trades, ask=lambda rig: rig.coordinator.refuse_start(refused, unsent=True))
+    assert trades.did == ["gate start refused"]
+    assert (ending.code, ending.reason, ending.refusal) == (
+        ExitCode.BAD_PROFILE,
+        "start refused",
+        "the key can withdraw",
+    )
+    assert ending.inventory is None
+    assert rig.said == []
+    assert rig.log.texts("SHUTDOWN_REQUESTED") == []
+    assert rig.log.texts("FINAL_INVENTORY") == []
+
+
 def test_a_failing_part_is_reported_and_one_that_does_not_stop_is_named() -> None:
     class Stuck(NullPart):
         async def stop(self) -> None:

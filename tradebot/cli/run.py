@@ -55,7 +55,7 @@ def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None =
     """Run the bot with the parts of `makers`, by default the real ones, under handlers already installed."""
     from tradebot.runtime.generations import choose
     from tradebot.runtime.leftovers import held
-    from tradebot.runtime.running import finish, last_lines
+    from tradebot.runtime.running import finish, last_lines, refusal_lines
     from tradebot.runtime.wiring import Makers, Options, wire
     from tradebot.telemetry.console import Console, NoConsole
 
@@ -81,6 +81,11 @@ def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None =
     gc.set_threshold(*COLLECT_AFTER)
     finished = finish(wired, before, say)
     forget_terminal()
+    if finished.ending.refusal:
+        sys.stdout.flush()
+        for line in refusal_lines(finished):
+            say(line)
+        return finished.ending.code
     _report(wired)
     for line in last_lines(finished, wired.loaded.profile.shutdown.open_orders, _place(wired)):
         print(mask(line))

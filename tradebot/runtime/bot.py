@@ -42,6 +42,7 @@ class Bot:
         self._view: Component = NullPart("status") if make is None else make(lambda: self._status.latest, self._log)
         self._supervisor = supervisor_of(os.environ, self._log)
         self._guard = self._make_guard()
+        self._connected = False
         self.threads_started = 0
         self.cancelled_before = 0
 
@@ -58,7 +59,7 @@ class Bot:
                 pass  # the signal is the reason to end, and the coordinator has it
             except CannotStart as error:
                 run.telling.start_failed(error)
-                coordinator.refuse_start(error)
+                coordinator.refuse_start(error, unsent=not self._connected)
             except Exception as error:  # noqa: BLE001 - the supervision border of the run: it ends in order all the same
                 coordinator.crash("start", error)
             self.threads_started = len(set(threading.enumerate()) - self._before.threads)
@@ -142,6 +143,7 @@ class Bot:
         text = f"Loop sleeps at most {engine.loop_sleep_s:g} s, backs off {engine.error_backoff_s:g} s after an error"
         self._log.emit("system", "INFO", "ENGINE_LOOP_CONFIG", text, **engine.model_dump(mode="json"))
         await run.patience.hold(run.venue_part.start)
+        self._connected = True
         now_ms = run.clock.now_ms()
         self._pause_if_looser(now_ms)
         shell.inject(ProfileApplied(run.generation.number, profile, now_ms, run.instruments))

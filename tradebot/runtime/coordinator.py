@@ -64,6 +64,8 @@ class Ending(Struct):
     error: str = ""
     fatal_reload: str = ""
     start_refused: ExitCode = ExitCode.CLEAN
+    refusal: str = ""
+    """Why the start was refused before anything could be sent; "" where something could, or it was not refused."""
     forced: bool = False
     orders_at_start: int = 0
     orders_left: tuple[str, ...] = ()
@@ -137,12 +139,23 @@ class Coordinator:
             self.ending.reason = "crash"
             self._asked.set()
 
-    def refuse_start(self, error: CannotStart) -> None:
-        """End the run with the exit code of `error`: the start met what an operator must mend, nothing crashed."""
+    def refuse_start(self, error: CannotStart, *, unsent: bool = False) -> None:
+        """End the run with the exit code of `error`: the start met what an operator must mend, nothing crashed.
+
+        `unsent` says that nothing can have been sent: then what is at the venue is none of this run's, it is neither
+        asked nor told, and the reason is left to be said last of all.
+        """
         if self.ending.start_refused is ExitCode.CLEAN:
             self.ending.start_refused = error.exit_code
-            self._say(f"not started: {error}")
-        self.request("start refused")
+            if unsent:
+                self.ending.refusal = str(error)
+            else:
+                self._say(f"not started: {error}")
+        if not unsent:
+            self.request("start refused")
+        elif not self._asked.is_set():
+            self.ending.reason = "start refused"
+            self._asked.set()
 
     def fatal_reload(self, reason: str) -> None:
         """End the run cleanly with exit code 4: an edit could be neither kept nor taken back."""
@@ -185,10 +198,11 @@ class Coordinator:
         ending.orders_at_start = len(trading.open_orders())
         gate = trading.close_gate(ending.reason)
         await self._stage("entries", limits.entries_deadline_s, gate, lambda: ["buys on their way"], always=True)
-        await self._stage("orders", limits.orders_deadline_s, trading.settle_orders(), trading.open_orders)
-        ending.inventory = await self._inventory(trading, limits.verify_deadline_s)
-        ending.orders_left = ending.inventory.left
-        tell_inventory(self._log, ending.inventory)
+        if not ending.refusal:
+            await self._stage("orders", limits.orders_deadline_s, trading.settle_orders(), trading.open_orders)
+            ending.inventory = await self._inventory(trading, limits.verify_deadline_s)
+            ending.orders_left = ending.inventory.left
+            tell_inventory(self._log, ending.inventory)
         write_end = time.monotonic() + limits.write_deadline_s
         await self._callbacks_of("write", write_end, limits.callback_timeout_s)
         ending.code = self._code()

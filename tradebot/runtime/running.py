@@ -121,5 +121,15 @@ def last_lines(finished: Finished, policy: str, place: str = "the paper venue") 
     ]
 
 
+def refusal_lines(finished: Finished) -> list[str]:
+    """Return the lines a person reads where a start was refused before anything could be sent; the reason is last."""
+    ending, left = finished.ending, []
+    if finished.positions or ending.orders_at_start:
+        owned = f"{finished.positions} {_plural('position', finished.positions)}"
+        open_ = f"{ending.orders_at_start} {_plural('order', ending.orders_at_start)}"
+        left = [f"what earlier runs left was not touched: {owned}, {open_} as far as known here"]
+    return [*left, f"not started: {ending.refusal} · exit {int(ending.code)}"]
+
+
 def _plural(noun: str, count: int) -> str:
     return noun if count == 1 else noun + "s"
