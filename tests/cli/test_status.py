@@ -10,7 +10,7 @@ from msgspec import structs
 
 from tests.control.little_bot import BEGUN_MS, LittleBot
 from tradebot.cli.holdings import unrealised
-from tradebot.cli.status import status_rows
+from tradebot.cli.status import headline, status_rows
 from tradebot.domain.views import DropView, FaultView, OrderView, OutcomeKind, OutcomeView, PositionView, Snapshot
 
 
@@ -121,9 +121,64 @@ def test_what_waits_is_shown_once_with_its_id() -> None:
     assert "last edit" not in shown
 
 
-@pytest.mark.parametrize("pinned", [True, False])
-def test_pinned_is_said_only_where_it_is_so(pinned: bool) -> None:
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"pinned": True, "by_rollback": True}, " · pinned: the files say something else"),
+        ({"pinned": True}, " · the files say something else"),
+        ({"pinned": True, "by_rollback": True, "cause": "automatic"}, " · the files hold what was rolled back"),
+        (
+            {"pinned": True, "last_reload": OutcomeView(outcome="rejected", generation=1)},
+            " · the files have faults and are not in force",
+        ),
+        (
+            {"pinned": True, "last_reload": OutcomeView(outcome="refused", generation=1)},
+            " · the files hold a refused edit, which is not in force",
+        ),
+        ({"by_rollback": True}, ""),
+    ],
+)
+def test_files_that_are_not_in_force_are_told_by_what_they_are_and_pinned_is_a_rollback_alone(
+    about: dict[str, Any], said: str
+) -> None:
     shown = LittleBot().snapshot()
-    profile = structs.replace(shown.status.profile, pinned=pinned, since_ms=BEGUN_MS)
-    shown = structs.replace(shown, status=structs.replace(shown.status, profile=profile))
-    assert ("pinned" in rows(shown)["profile"][0]) is pinned
+    plain = structs.replace(shown.status.profile, since_ms=BEGUN_MS, cause="edit", last_reload=None)
+    before = rows(about_status(shown, profile=plain))["profile"][0]
+    assert "files" not in before
+    cause = about.get("cause", "edit")
+    told = rows(about_status(shown, profile=structs.replace(plain, **about)))["profile"][0]
+    assert told.endswith(said)
+    assert told.removesuffix(said) == before or cause != "edit"
+
+
+def about_status(shown: Snapshot, **about: Any) -> Snapshot:
+    return structs.replace(shown, status=structs.replace(shown.status, **about))
+
+
+def test_a_journal_that_cannot_be_written_is_told_before_all_else() -> None:
+    cause = "state/journal.sqlite: cannot be written (database or disk is full); 7 facts wait"
+    shown = about_status(LittleBot().snapshot(), journal_failed=cause)
+    assert status_rows(shown)[0] == (
+        "journal",
+        f"nothing can be sent: the journal cannot be written · {cause}",
+    )
+    assert next(iter(structs.asdict(shown.status))) == "journal_failed", "first in the JSON, too"
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({}, "buying on"),
+        ({"buying_held": "the venue is banned"}, "buying held: the venue is banned"),
+        ({"buying_held": "the venue is banned", "paused": "cli:ana"}, "buying paused"),
+        ({"buying_held": "the venue is banned", "buying": False}, "buying off"),
+    ],
+)
+def test_the_headline_says_what_holds_buying(about: dict[str, Any], said: str) -> None:
+    status = structs.replace(LittleBot().snapshot().status, **{"paused": "", **about})
+    assert said in headline(status).split(" · ")
+
+
+def test_the_headline_says_where_orders_go() -> None:
+    money = "orders go to binance at http://127.0.0.1:8900, a rehearsal"
+    assert headline(structs.replace(LittleBot().snapshot().status, money=money)).split(" · ")[1] == money

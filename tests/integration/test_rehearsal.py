@@ -93,7 +93,9 @@ def test_a_key_never_stands_in_a_log_a_store_or_on_the_screen(tmp_path: Path, ex
         assert bot.end() == 0
         assert "test-secret" not in bot.text
         assert "paper money" not in bot.text
-        assert "orders go to binance" in bot.text.rpartition("session ")[2], "its report says so"
+        assert f"orders go to binance at {exchange.url}, a rehearsal" in bot.text.rpartition("session ")[2], (
+            "its report says so"
+        )
     for path in (*(tmp_path / "sessions").rglob("*"), *(tmp_path / "state").rglob("*")):
         if path.is_file():
             assert b"test-secret" not in path.read_bytes(), path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.runtime.live_bot import LiveBot, in_loop, running, write_profile
@@ -53,7 +55,25 @@ async def test_the_status_shows_the_venues_state_the_clock_and_halted_symbols(tm
         assert (status.venue_state.state, status.venue_state.until_ms) == ("banned", now + 60_000)
         assert (status.venue_state.clock, status.venue_state.clock_offset_ms) == ("wrong", 1_500)
         assert [(one.symbol, one.reason) for one in status.halted] == [(symbol, "BREAK")]
+        assert (status.buying, status.buying_held) == (True, "the venue is banned")
         lines = fence_lines(live.run.engine.state.fences, live.run.engine.symbols, live.run.clock.now_ms())
         assert [line.split()[0] for line in lines] == ["venue", "clock", "halted"]
         async with live.client() as client:
             assert (await client.status()).venue_state == status.venue_state
+
+
+@in_loop
+async def test_a_journal_that_cannot_be_written_is_told_by_the_status_until_it_can(tmp_path: Path) -> None:
+    async with running(write_profile(tmp_path)) as live:
+        journal = live.run.opened.journal
+        assert live.operator.status().journal_failed == ""
+        with closing(sqlite3.connect(journal.path, isolation_level=None)) as another:
+            another.execute("BEGIN IMMEDIATE")
+            live.operator.pause(who="ana")
+            await live.until(lambda: journal.failed is not None)
+            status = live.operator.status()
+            assert "cannot be written" in status.journal_failed
+            assert (status.buying, status.buying_held) == (True, "the journal cannot be written")
+            another.execute("ROLLBACK")
+        await live.until(lambda: journal.failed is None)
+        assert (live.operator.status().journal_failed, live.operator.status().buying_held) == ("", "")

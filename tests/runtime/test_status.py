@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from decimal import Decimal
 
 from tradebot.config.profile import Profile
@@ -9,7 +10,7 @@ from tradebot.domain.events import QuoteSeen
 from tradebot.domain.market import Instrument
 from tradebot.domain.views import PendingView, ProbationView, ProfileView, SwitchView
 from tradebot.engine.engine import Engine
-from tradebot.runtime.status import Status, Warming, status_lines, warming
+from tradebot.runtime.status import Status, Warming, money_of, status_lines, warming
 
 NOW_MS = 1_700_000_000_000
 AAA, BBB = "AAA/USDT", "BBB/USDT"
@@ -41,6 +42,25 @@ def status(**changes: object) -> Status:
         "watched": 12,
     }
     return Status(**(told | changes))  # type: ignore[arg-type]
+
+
+def of_venue(venue: str, exchange: str = "") -> Profile:
+    text = f'venue.kind = "{venue}"\nfeed.kind = "ccxt"\n{exchange}'
+    return Profile.model_validate(tomllib.loads(text))
+
+
+def test_a_rehearsal_is_told_with_its_address_and_real_orders_in_plain_words() -> None:
+    assert money_of(of_venue("paper")) == "paper money"
+    assert money_of(of_venue("ccxt")) == "orders go to binance"
+    there = 'exchange.base_url = "http://127.0.0.1:8900"'
+    assert money_of(of_venue("ccxt", there)) == "orders go to binance at http://127.0.0.1:8900, a rehearsal"
+
+
+def test_the_first_line_says_what_holds_buying() -> None:
+    held = status(buying_held="the venue is banned")
+    assert "· trading, buying held: the venue is banned ·" in status_lines(held)[0]
+    assert "held:" not in status_lines(status(buying_held="the venue is banned", paused="cli:ada"))[0]
+    assert "held:" not in status_lines(status(buying_held="the venue is banned", buying=False))[0]
 
 
 def test_every_line_fits_eighty_columns() -> None:
@@ -89,7 +109,7 @@ def test_what_an_operator_did_or_has_to_do_has_a_line_each() -> None:
         "buying paused by cli:ada · `tradebot resume` lets it go on",
         "an edit waits: loosens budget.max_positions · `tradebot reload --confirm`",
         "over the profile: metrics off (cli:ada)",
-        "the profile's files say something else than what is in force",
+        "the files say something else",
         "on probation, 0:08:12 left · falls back to gen 11",
     ]
     assert status_lines(status(flattening=True, paused="door"))[2] == (

@@ -12,7 +12,8 @@ from tradebot.cli.holdings import holding_rows
 from tradebot.cli.pending import beyond_reason, pending_id
 from tradebot.cli.words import by, many, on_off, show, signed, span, table, utc
 from tradebot.domain.drift_rows import drift_rows
-from tradebot.domain.fence_words import fence_rows
+from tradebot.domain.fence_words import fence_rows, journal_words
+from tradebot.domain.profile_words import files_words
 from tradebot.domain.views import OutcomeView, ProfileView, Snapshot, StatusView, SwitchView
 
 LEAVING = "market.symbols"
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
         return 0
-    show(_headline(shown.status))
+    show(headline(shown.status))
     lines, column = table(status_rows(shown))
     for line in lines:
         show(line, hang=0 if line.startswith(" ") else column)
@@ -46,6 +47,7 @@ def status_rows(shown: Snapshot) -> list[tuple[str, str]]:
     status = shown.status
     errors = f"{many(status.errors, 'error')}, {many(status.warnings, 'warning')} · {status.session}"
     return [
+        *([("journal", journal_words(status.journal_failed))] if status.journal_failed else []),
         ("market", _market(shown)),
         *holding_rows(shown),
         ("result", _result(status)),
@@ -63,9 +65,10 @@ def set_by(switch: SwitchView) -> str:
     return f"set by {switch.override}{since}" + (f": {switch.why}" if switch.why else "")
 
 
-def _headline(status: StatusView) -> str:
+def headline(status: StatusView) -> str:
+    """Return the line above: which bot, whose money, which generation, and whether it buys."""
     profile = status.profile
-    parts = [f"tradebot {status.instance}", status.venue]
+    parts = [f"tradebot {status.instance}", status.money or status.venue]
     if status.synthetic:
         parts.append("SYNTHETIC MARKET")
     parts.append(f"gen {profile.generation}")
@@ -75,9 +78,17 @@ def _headline(status: StatusView) -> str:
         parts.append("stopping")
     elif not status.trading:
         parts.append("not trading yet")
-    buying = "paused" if status.buying and status.paused else on_off(status.buying)
-    parts += [f"buying {buying}", *([] if status.exits else ["exits off"]), f"up {span(status.up_s)}"]
+    parts += [f"buying {_buying(status)}", *([] if status.exits else ["exits off"]), f"up {span(status.up_s)}"]
     return " · ".join(parts)
+
+
+def _buying(status: StatusView) -> str:
+    """Return whether anything is bought, and where nothing is, what holds it."""
+    if not status.buying:
+        return on_off(status.buying)
+    if status.paused:
+        return "paused"
+    return f"held: {status.buying_held}" if status.buying_held else on_off(status.buying)
 
 
 def _market(shown: Snapshot) -> str:
@@ -109,9 +120,10 @@ def _halted(status: StatusView) -> list[tuple[str, str]]:
 
 
 def _profile(profile: ProfileView, now_ms: int) -> list[tuple[str, str]]:
-    pinned = " · pinned: the files say something else" if profile.pinned else ""
+    words = files_words(profile)
+    files = f" · {words}" if words else ""
     since = f"since {utc(profile.since_ms)}, {by(profile.cause, profile.who)}"
-    rows = [("profile", f"{profile.path} · generation {profile.generation} {since}{pinned}")]
+    rows = [("profile", f"{profile.path} · generation {profile.generation} {since}{files}")]
     if profile.note:
         rows.append(("note", profile.note))
     if (probation := profile.probation) is not None:

@@ -26,6 +26,11 @@ def fence_rows(
     return rows
 
 
+def journal_words(failed: str) -> str:
+    """Return what it means that the journal cannot be written, for the cause that it names."""
+    return f"nothing can be sent: the journal cannot be written · {failed}"
+
+
 def _span(span_ms: int) -> str:
     minutes, seconds = divmod(max(0, span_ms) // 1000, 60)
     hours, minutes = divmod(minutes, 60)

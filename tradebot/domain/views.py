@@ -95,7 +95,10 @@ class SwitchView(View, frozen=True):
 
 
 class ProfileView(View, frozen=True):
-    """Which version of the profile is in force, and what happened to the last edit."""
+    """Which version of the profile is in force, and what happened to the last edit.
+
+    `pinned` says that its files hold something else that does not wait; `by_rollback` that a rollback put it over them.
+    """
 
     path: str
     generation: int
@@ -104,6 +107,7 @@ class ProfileView(View, frozen=True):
     who: str
     digest: str
     pinned: bool = False
+    by_rollback: bool = False
     last_reload: OutcomeView | None = None
     last_reload_ms: int = 0
     pending: PendingView | None = None
@@ -266,19 +270,27 @@ class DriftView(View, frozen=True):
     since_ms: int = 0
 
 
-class StatusView(View, frozen=True):
-    """The run at one moment; `pnl` is realised since the start, `held` what positions are worth at their bids."""
+class StatusView(View, frozen=True, kw_only=True):
+    """The run at one moment; `pnl` is realised since the start, `held` what positions are worth at their bids.
 
+    `journal_failed` is why the journal cannot be written and nothing can be sent, "" while it can. `money` says whose
+    money is traded, and where; `buying` is the toggle, `buying_held` what of the machine, the venue or the clock holds
+    buys back all the same.
+    """
+
+    journal_failed: str = ""
     at_ms: int
     run: str
     instance: str
     profile: ProfileView
     synthetic: bool
     venue: str
+    money: str = ""
     quote: str
     up_s: float
     trading: bool
     buying: bool
+    buying_held: str = ""
     exits: bool
     paused: str
     flattening: tuple[str, ...]

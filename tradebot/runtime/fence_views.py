@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
+from tradebot.domain.errors import StorageFailed
 from tradebot.domain.fence_words import fence_rows
 from tradebot.domain.views import HaltedView, StoppedView, VenueView
-from tradebot.engine.desk import SymbolState
+from tradebot.engine.desk import Desk, SymbolState
 from tradebot.engine.fences import Fences, Trouble
+from tradebot.engine.venue_gate import shut_by_venue
+
+
+class Writing(Protocol):
+    """What is looked at of a journal."""
+
+    @property
+    def failed(self) -> StorageFailed | None:
+        """Why it cannot be written at present."""
+        ...
 
 
 def fence_lines(fences: Fences, symbols: Mapping[str, SymbolState], now_ms: int) -> tuple[str, ...]:
     """Return a line each of what holds trading back; `symbols` are those that are watched."""
     rows = fence_rows(venue_view(fences), halted_view(fences), stopped_view(fences, symbols), now_ms)
     return tuple(f"{head} {text}" for head, text in rows)
+
+
+def journal_failed(journal: Writing) -> str:
+    """Return why the journal cannot be written just now, "" where it can."""
+    return str(journal.failed or "")
+
+
+def buying_held(desk: Desk, failed: str) -> str:
+    """Return what holds every buy back beside toggle and pause, "" where nothing does; `failed` as `journal_failed`."""
+    if failed:
+        return "the journal cannot be written"
+    shut = shut_by_venue(desk)
+    if shut is None:
+        return ""
+    gate, value, _ = shut
+    return {"venue": f"the venue is {value.partition(':')[0]}", "clock": f"the clock is {value}"}.get(gate, value)
 
 
 def venue_view(fences: Fences) -> VenueView:

@@ -279,6 +279,7 @@ class LiveProfile:
             who=generation.who,
             digest=generation.digest,
             pinned=self.reloads.pinned and self.reloads.waiting is None,
+            by_rollback=generation.pinned,
             last_reload=self._last,
             last_reload_ms=self._last_ms,
             pending=_pending(self.reloads.waiting),

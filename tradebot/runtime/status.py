@@ -5,29 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from tradebot.config.profile import Profile
 from tradebot.domain import facts as f
 from tradebot.domain.events import Event
+from tradebot.domain.fence_words import journal_words
 from tradebot.domain.numbers import ZERO, exact
 from tradebot.domain.orders import UNSENT
+from tradebot.domain.profile_words import files_words
 from tradebot.domain.views import ProfileView
 from tradebot.engine.anchors import Anchor
 from tradebot.engine.desk import SymbolState
 from tradebot.ports import Recorder
 from tradebot.runtime.drift_views import drift_lines
 from tradebot.runtime.errorbook import ErrorBook
-from tradebot.runtime.fence_views import fence_lines
+from tradebot.runtime.fence_views import buying_held, fence_lines, journal_failed
 
 if TYPE_CHECKING:
     from tradebot.runtime.wiring import Run
 
 
 def money_of(profile: Profile) -> str:
-    """Return in words whose money is traded."""
-    return "paper money" if profile.venue.kind == "paper" else f"orders go to {profile.exchange.name}"
+    """Return in words whose money is traded; a rehearsal is told as one, with its address."""
+    if profile.venue.kind == "paper":
+        return "paper money"
+    exchange = profile.exchange
+    if not exchange.base_url:
+        return f"orders go to {exchange.name}"
+    there = urlsplit(exchange.base_url)
+    return f"orders go to {exchange.name} at {there.scheme}://{there.netloc.rpartition('@')[2]}, a rehearsal"
 
 
 class Warming(Struct, frozen=True):
@@ -42,7 +51,7 @@ class Status(Struct, frozen=True):
 
     `held` is what the positions are worth at the last bids, in quote; `watched` counts the symbols; `buying` and
     `exits` are the toggles. `in_force` is the version of the profile at `at_ms`, None before the first; `paused` says
-    who paused buying. `fences` are lines of what holds trading back at the venue.
+    who paused buying. `fences` are lines of what holds trading back at the venue, `buying_held` says it in a word.
     """
 
     profile: str
@@ -70,6 +79,7 @@ class Status(Struct, frozen=True):
     paused: str = ""
     flattening: bool = False
     fences: tuple[str, ...] = ()
+    buying_held: str = ""
 
 
 class StatusBook:
@@ -108,7 +118,8 @@ def status_lines(status: Status) -> list[str]:
     kind = f"SYNTHETIC MARKET, {status.money}" if status.synthetic else status.money
     age = "no price yet" if status.age_s is None else f"newest price {status.age_s:.1f} s old"
     off = [toggle for toggle, on in (("buying", status.buying), ("exits", status.exits)) if not on]
-    state = ", ".join(["trading" if status.trading else "not trading yet", *(f"{toggle} off" for toggle in off)])
+    kept = [f"buying held: {status.buying_held}"] if status.buying_held and status.buying and not status.paused else []
+    state = ", ".join(["trading" if status.trading else "not trading yet", *kept, *(f"{toggle} off" for toggle in off)])
     held = ", ".join(name.removesuffix(f"/{status.quote}") for name in status.positions) or "none"
     sign = "+" if status.pnl > 0 else ""
     cold = status.warming
@@ -142,8 +153,8 @@ def _notices(status: Status) -> list[str]:
     if profile.overrides:
         set_ = ", ".join(f"{one.feature} {'on' if one.on else 'off'} ({one.override})" for one in profile.overrides)
         lines.append(f"over the profile: {set_}")
-    if profile.pinned:
-        lines.append("the profile's files say something else than what is in force")
+    if words := files_words(profile):
+        lines.append(words)
     if profile.probation is not None:
         left_s = max(0, profile.probation.until_ms - status.at_ms) / 1000
         lines.append(f"on probation, {_span(left_s)} left · falls back to gen {profile.probation.falls_back_to}")
@@ -188,6 +199,7 @@ class StatusChore:
         """Take it."""
         run, state, book = self._run, self._run.engine.state, self._run.book
         profile, symbols = run.loaded.profile, run.engine.symbols
+        failed = journal_failed(run.opened.journal)
         self.next_due_ms = now_ms + round(profile.engine.loop_sleep_s * 1000)
         newest = max((symbol.seen_ms for symbol in symbols.values()), default=-1)
         positions = state.ledger.positions
@@ -218,7 +230,12 @@ class StatusChore:
             at_ms=now_ms,
             paused=state.paused,
             flattening=state.flattening,
-            fences=(*fence_lines(state.fences, symbols, now_ms), *drift_lines(run.engine)),
+            buying_held=buying_held(run.engine.desk, failed),
+            fences=(
+                *([journal_words(failed)] if failed else []),
+                *fence_lines(state.fences, symbols, now_ms),
+                *drift_lines(run.engine),
+            ),
         )
         return None
 

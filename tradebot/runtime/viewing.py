@@ -28,8 +28,8 @@ from tradebot.engine.decision import spread_bps
 from tradebot.engine.desk import OUTSIDE, Desk, SymbolState
 from tradebot.engine.exits import DeclaredExits, ExitRules
 from tradebot.runtime.drift_views import drift_view
-from tradebot.runtime.fence_views import halted_view, stopped_view, venue_view
-from tradebot.runtime.status import cold_ms
+from tradebot.runtime.fence_views import buying_held, halted_view, journal_failed, stopped_view, venue_view
+from tradebot.runtime.status import cold_ms, money_of
 
 if TYPE_CHECKING:
     from tradebot.runtime.wiring import Run
@@ -66,18 +66,21 @@ def status(run: Run, profile: ProfileView, now_ms: int) -> StatusView:
     """Return how the run is going at `now_ms`."""
     desk, book, errors, settings = run.engine.desk, run.book, run.telling.errors, run.loaded.profile
     state, session, ledger = desk.state, run.telling.session, desk.state.ledger
-    market = _market(desk, now_ms)
+    market, failed = _market(desk, now_ms), journal_failed(run.opened.journal)
     return StatusView(
+        journal_failed=failed,
         at_ms=now_ms,
         run=run.name,
         instance=settings.bot.instance,
         profile=profile,
         synthetic=run.feed.synthetic,
         venue=settings.venue.kind,
+        money=money_of(settings),
         quote=settings.market.quote,
         up_s=(now_ms - session.record.started_ms) / 1000,
         trading=state.trading,
         buying=settings.features.buying,
+        buying_held=buying_held(desk, failed),
         exits=settings.features.exits,
         paused=state.paused,
         flattening=_flattening(desk),
