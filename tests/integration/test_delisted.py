@@ -67,6 +67,9 @@ def test_a_delisted_symbol_ends_no_start_and_what_is_held_of_it_stays(tmp_path: 
         bot.end()
     delist(exchange, gone)
     with Bot(tmp_path, env=KEYS) as bot:
+        held = bot.wait_for("HELD_NOT_LISTED")
+        assert f"{gone}: HELD by this home, whatever the profile names, and not listed by binance" in held
+        assert "`tradebot drift` settles what was sold" in held
         assert gone in bot.wait_for("SYMBOL_NOT_LISTED")
         line = bot.wait_for("SYMBOL_QUARANTINED")
         assert gone in line

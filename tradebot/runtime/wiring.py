@@ -238,6 +238,7 @@ def _restored(
             return feed, instruments, engine, restored, gone
         if missing <= also and profile.feed.kind == "ccxt" and not gone:
             gone = tuple(delisted(symbol) for symbol in sorted(missing))
+            _tell_held_unlisted(profile, sorted(missing), telling.log)
             continue
         if missing <= also:
             raise CannotStart(
@@ -254,6 +255,15 @@ def _tell_unlisted(profile: Profile, watched: Sequence[Instrument], log: Log) ->
     if names:
         text = f"{profile.exchange.name} does not list {', '.join(names)}: delisted, or misspelt in market.symbols; "
         log.emit("events", "WARNING", "SYMBOL_NOT_LISTED", f"{text}the others are traded", symbols=names)
+
+
+def _tell_held_unlisted(profile: Profile, held: Sequence[str], log: Log) -> None:
+    """Tell which symbols this home holds that the exchange does not list, and what can be done about it."""
+    paper = "run the profile they were bought by to sell them, begin a new account with --fresh, or name another home"
+    todo = f"{paper} (bot.instance)" if profile.venue.kind == "paper" else "`tradebot drift` settles what was sold"
+    text = f"{', '.join(held)}: HELD by this home, whatever the profile names, and not listed by "
+    text += f"{profile.exchange.name}: kept without a price, not sold; {todo}"
+    log.emit("events", "WARNING", "HELD_NOT_LISTED", text, symbols=list(held))
 
 
 def _venue(
