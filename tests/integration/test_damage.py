@@ -48,6 +48,9 @@ def change(path: Path, *statements: str) -> None:
     database.close()
 
 
+ASK = '[journal]\nrebuild = "ask"\n'
+
+
 def without_journal(home: Path) -> None:
     for path in home.glob("journal.sqlite*"):
         path.unlink()
@@ -96,6 +99,7 @@ def test_what_does_not_belong_together_is_refused_in_one_line(
     folder: Path, damage: Callable[[Path], None], told: str
 ) -> None:
     home = folder / "state" / "demo"
+    write_profile(folder, ASK)
     damage(home)
     before = {path.name: path.read_bytes() for path in home.glob("checkpoint.json*")}
     with Bot(folder) as bot:
@@ -107,6 +111,17 @@ def test_what_does_not_belong_together_is_refused_in_one_line(
     assert session(folder)["exit_code"] == 5
     kept = {path.name: path.read_bytes() for path in home.glob("checkpoint.json*")}
     assert sorted(kept.values()) == sorted(before.values()), "nothing is lost by a start that is refused"
+
+
+@pytest.mark.parametrize("damage", [older_account, changed_balance, repeated_fact])
+def test_what_no_rebuild_can_prove_is_refused_and_left_as_it_is(folder: Path, damage: Callable[[Path], None]) -> None:
+    home = folder / "state" / "demo"
+    damage(home)
+    before = {path.name for path in home.iterdir() if not path.name.endswith(("-wal", "-shm", ".sock"))}
+    with Bot(folder) as bot:
+        assert bot.end() == 5, bot.text
+    assert "Bot started" not in bot.text
+    assert {path.name for path in home.iterdir() if not path.name.endswith(("-wal", "-shm", ".sock"))} == before
 
 
 def test_a_checkpoint_that_tells_another_story_than_the_account_gives_way_to_the_journal(folder: Path) -> None:

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import ROOT, SOCKETS, Bot, session, write_profile
+from tests.integration.dying_rebuild import STEPS
+from tests.integration.processes import ROOT, SOCKETS, Bot, records, session, write_profile
 from tradebot.config.loader import load_profile
 from tradebot.domain.facts import IntentOpened
 from tradebot.domain.numbers import plain
 from tradebot.runtime.recovering import copied, read_files, restored
 from tradebot.storage.journal_file import read_facts
+
+DYING = Path(__file__).with_name("dying_rebuild.py")
 
 
 @pytest.fixture(scope="module")
@@ -192,8 +195,67 @@ def test_a_damaged_journal_is_set_aside_and_rebuilt_so_that_the_bot_trades_on(
     assert session(folder)["exit_code"] == 0
 
 
+@pytest.mark.parametrize("damage", [changed_fact, cut_off, truncated, not_a_journal, gone])
+def test_a_start_rebuilds_what_the_account_proves_says_so_and_trades_on(
+    folder: Path, damage: Callable[[Path], None]
+) -> None:
+    """A second start finds nothing to mend."""
+    if damage is changed_fact:
+        (home(folder) / "checkpoint.json").unlink()  # else nobody needs the fact
+    damage(folder)
+    damaged = {words.split(" ")[0] for name, words in tree(home(folder)).items() if name == "journal.sqlite"}
+    with Bot(folder, "--for", "2") as bot:
+        assert "proves what was lost" in bot.wait_for("STATE_DAMAGED")
+        assert "The journal of this bot was damaged and is rebuilt" in bot.wait_for("STATE_REBUILT")
+        bot.wait_for("RECOVERY_COMPLETED")
+        bot.wait_for("POSITION_CLOSED")
+        assert bot.end() == 0, bot.text
+    (told,) = [one for one in records(folder) if one["event_type"] == "STATE_REBUILT"]
+    assert told["level"] == "ERROR"
+    assert told["source"] == "the paper account"
+    assert all((home(folder) / name).is_file() for name in told["aside"])
+    kept = {words.split(" ")[0] for words in tree(home(folder)).values()}
+    assert damaged <= kept or damage is not not_a_journal, "what was damaged is kept as it was"
+    ledger, account = held(folder)
+    assert ledger == account
+    with Bot(folder, "--for", "1") as bot:
+        assert bot.end() == 0, bot.text
+    assert "STATE_REBUILT" not in bot.text
+    assert "STATE_DAMAGED" not in bot.text
+
+
+@pytest.mark.parametrize("step", list(STEPS))
+def test_a_start_that_is_killed_while_it_rebuilds_is_completed_by_the_next(folder: Path, step: str) -> None:
+    truncated(folder)
+    dying = subprocess.run(
+        [sys.executable, str(DYING), step, "--profile", "quick.toml", "--headless"],
+        cwd=folder, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin"}, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert dying.returncode == -signal.SIGKILL, dying.stdout
+    looked = recover(folder, "--dry-run")
+    assert looked.returncode == (5 if step in {"begun", "written"} else 0), looked.stdout
+    with Bot(folder, "--for", "1") as bot:
+        bot.wait_for("STATE_REBUILT")
+        bot.wait_for("RECOVERY_COMPLETED")
+        assert bot.end() == 0, bot.text
+    ledger, account = held(folder)
+    assert ledger == account
+    assert not list(home(folder).glob("*.new*"))
+    assert not list(home(folder).glob("*rebuild.json*"))
+    assert len([path for path in home(folder).glob("journal.sqlite.2*") if not path.name.endswith(("wal", "shm"))]) == 1
+
+
+def test_a_home_of_which_nothing_is_sound_is_not_rebuilt_by_a_start(folder: Path) -> None:
+    all_gone(folder)
+    with Bot(folder) as bot:
+        assert bot.end() == 5, bot.text
+    assert "STATE_REBUILT" not in bot.text
+    assert not list(home(folder).glob("journal.sqlite.2*"))
+
+
 def test_facts_lost_at_the_end_are_put_back_from_the_account_and_told_apart(folder: Path) -> None:
-    """Without them the start refuses: journal and account contradict each other."""
+    """Where it is asked first, the start refuses: journal and account contradict each other."""
+    write_profile(folder, '[journal]\nrebuild = "ask"\n')
     cut_off(folder)
     with Bot(folder) as bot:
         assert bot.end() == 5, bot.text

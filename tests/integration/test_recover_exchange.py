@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.comparing import BEGUN
+from tests.integration.comparing import BEGUN, compare
 from tests.integration.comparing_pictures import Account
 from tests.integration.processes import Bot
 from tests.integration.rehearsing import KEYS
 from tests.integration.rehearsing_processes import Exchange
-from tests.integration.test_recover import all_gone, changed_fact, gone, held, recover, tree, truncated
+from tests.integration.test_drift import by_hand
+from tests.integration.test_recover import all_gone, changed_fact, gone, held, not_a_journal, recover, tree, truncated
 from tests.integration.test_rehearsal import at_the_exchange
 
 HOME = Path("state") / "away"
@@ -37,6 +38,9 @@ def exchange(tmp_path: Path) -> Iterator[Exchange]:
 def killed(tmp_path: Path, exchange: Exchange) -> Path:
     """Return the folder of a bot that held positions at the exchange when it was killed."""
     at_the_exchange(tmp_path, exchange.url)
+    profile = tmp_path / "quick.toml"
+    quick = 'base_url = "{url}"\nrecv_window_ms = 2000\nnot_found_after_s = 1\n'
+    profile.write_text(profile.read_text().replace(f'base_url = "{exchange.url}"\n', quick.format(url=exchange.url)))
     with Bot(tmp_path, env=KEYS) as bot:
         bot.wait_for("POSITION_CLOSED")
         bot.wait_for("POSITION_OPENED")
@@ -64,24 +68,8 @@ def test_a_dry_run_compares_with_the_exchange_and_neither_side_changes(killed: P
     ]
 
 
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize("damage", [changed_fact, truncated, gone])
-def test_a_damaged_journal_is_rebuilt_and_bot_and_exchange_agree_to_the_last_unit(
-    killed: Path, exchange: Exchange, damage: object
-) -> None:
-    assert callable(damage)
-    damage(killed)
-    (killed / HOME / "checkpoint.json").unlink(missing_ok=True)
-    with Bot(killed, env=KEYS) as bot:
-        assert bot.end() == 5, bot.text
-    assert "tradebot recover --rebuild" in bot.text
-    done = recover(killed, "--rebuild", env=KEYS)
-    assert done.returncode == 0, done.stderr
-    with Bot(killed, env=KEYS) as bot:
-        bot.wait_for("RECOVERY_COMPLETED")
-        bot.wait_for("POSITION_CLOSED")
-        bot.send(signal.SIGTERM)
-        assert bot.end() == 0, bot.text
+def agreed(killed: Path, exchange: Exchange) -> None:
+    """Compare bot and exchange, both of which stand still."""
     there = Account(exchange.url).picture()
     assert not there.open_ids
     ledger, _ = held(killed, HOME.name)
@@ -89,6 +77,81 @@ def test_a_damaged_journal_is_rebuilt_and_bot_and_exchange_agree_to_the_last_uni
         if asset not in ("USDT", "BNB"):
             found = there.balances[asset].total - BEGUN.get(asset, Decimal(0))
             assert Decimal(amount) == found, f"{asset}: the ledger has {amount}, the exchange {found}"
+
+
+def trades_on(killed: Path, *said: str) -> None:
+    """Start the bot, see it say things and trade, and end it."""
+    with Bot(killed, env=KEYS) as bot:
+        for each in (*said, "RECOVERY_COMPLETED", "POSITION_CLOSED"):
+            bot.wait_for(each)
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+
+
+def asks_first(killed: Path) -> None:
+    profile = killed / "quick.toml"
+    profile.write_text(profile.read_text() + '[journal]\nrebuild = "ask"\n')
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("damage", [changed_fact, truncated, gone])
+def test_where_it_is_to_be_asked_a_damaged_journal_is_rebuilt_by_command(
+    killed: Path, exchange: Exchange, damage: object
+) -> None:
+    assert callable(damage)
+    asks_first(killed)
+    damage(killed)
+    (killed / HOME / "checkpoint.json").unlink(missing_ok=True)
+    with Bot(killed, env=KEYS) as bot:
+        assert bot.end() == 5, bot.text
+    assert "tradebot recover --rebuild" in bot.text
+    done = recover(killed, "--rebuild", env=KEYS)
+    assert done.returncode == 0, done.stderr
+    trades_on(killed)
+    agreed(killed, exchange)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("damage", [changed_fact, truncated, not_a_journal, gone])
+def test_a_start_rebuilds_what_the_exchange_proves_and_both_agree_to_the_last_unit(
+    killed: Path, exchange: Exchange, damage: object
+) -> None:
+    assert callable(damage)
+    damage(killed)
+    if damage is changed_fact:
+        (killed / HOME / "checkpoint.json").unlink(missing_ok=True)
+    trades_on(killed, "STATE_DAMAGED", "STATE_REBUILT")
+    agreed(killed, exchange)
+    if damage is changed_fact:  # the new journal then tells all of the bot's life
+        assert not (found := compare(killed / HOME, Account(exchange.url))), str(found)
+    with Bot(killed, env=KEYS) as bot:
+        bot.wait_for("RECOVERY_COMPLETED")
+        bot.send(signal.SIGTERM)
+        assert bot.end() == 0, bot.text
+    assert "STATE_REBUILT" not in bot.text
+    agreed(killed, exchange)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("client_id", ["away-zzzzzzzz-1", "away-{run}-0"])
+def test_an_order_under_its_name_that_the_sound_facts_speak_against_is_not_made_its_own(
+    killed: Path, exchange: Exchange, client_id: str
+) -> None:
+    gone(killed)
+    document = json.loads((killed / HOME / "checkpoint.json").read_text())
+    held_there = {one.replace("/", "") for one in document["state"]["ledger"]["positions"]}
+    listed = [one["symbol"] for one in Account(exchange.url).public("exchangeInfo")["symbols"]]
+    free = next(one for one in listed if one not in held_there)
+    by_hand(
+        exchange, "POST", "order", symbol=free, side="BUY", type="MARKET", quoteOrderQty="50",
+        newClientOrderId=client_id.format(run=document["state"]["run"]),
+    )  # fmt: skip
+    before = {name: told for name, told in tree(killed / HOME).items() if name == "checkpoint.json"}
+    with Bot(killed, env=KEYS) as bot:
+        assert bot.end() == 5, bot.text
+    assert "nothing is rebuilt" in bot.text
+    assert "STATE_REBUILT" not in bot.text
+    assert {name: told for name, told in tree(killed / HOME).items() if name == "checkpoint.json"} == before
 
 
 @pytest.mark.timeout(120)

@@ -105,14 +105,22 @@ def _rebuild(args: argparse.Namespace, profile: Profile, folder: Path, home: Any
     """Show what is put back; with `home`, which is ours, do it."""
     from tradebot.runtime.rebuilding import write
     from tradebot.runtime.recovering import copied
+    from tradebot.storage.journal_replacing import finished
 
+    if home is not None and (ended := finished(folder)):
+        if args.json:
+            print(json.dumps({"schema": SCHEMA, "done": ended}, indent=2, ensure_ascii=False))
+        else:
+            show("a rebuild that was interrupted is ended:", *ended)
+        return ExitCode.CLEAN
     with copied(folder) as copy:
         proof = _proven(args, profile, _read(profile, copy))
     if not proof.sound.damage and not proof.added:
         raise CannotStart("nothing is damaged, and the venue tells of nothing that is missing: nothing is rebuilt")
     lines = [*(f"damaged: {words}" for words in proof.sound.damage), proof.restored]
+    place = "the paper account" if profile.venue.kind == "paper" else profile.exchange.name
     lines.append(f"put back from the venue's history: {many(proof.orders, 'order')}, {many(proof.fills, 'fill')}")
-    done = ["nothing was changed"] if home is None else write(home, proof, profile, _now_ms())
+    done = ["nothing was changed"] if home is None else write(home, proof, profile, _now_ms(), place)
     if args.json:
         told = {
             "schema": SCHEMA, "damage": list(proof.sound.damage), "restored": proof.restored, "orders": proof.orders,

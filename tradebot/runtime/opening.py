@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tradebot.storage.home import Home
 from tradebot.storage.journal import SqliteJournal
 from tradebot.storage.journal_keeping import JournalKeeper
 from tradebot.storage.journal_pruning import Keeping, read_snapshot
+from tradebot.storage.journal_replacing import finished
 from tradebot.storage.session import Session
 from tradebot.telemetry.console import Console
 from tradebot.telemetry.library_logs import library_logs
@@ -41,6 +43,13 @@ from tradebot.telemetry.recorder import FactRecorder
 REBUILD = "`tradebot recover --rebuild` put back what the venue proves (--dry-run shows it first)"
 
 _SQLITE_TAILS = ("-wal", "-shm", "-archive")
+
+
+class Mendable(CannotStart):
+    """Facts are damaged or lost, or contradict the account: exit code 5 where no rebuild can put them right."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ExitCode.RECOVERY_REFUSED)
 
 
 class Telling(Struct):
@@ -154,6 +163,7 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
     settings, limits = profile.journal, profile.shutdown
     home = Home.open(Path(profile.bot.state_dir), profile.bot.instance)
     stack.callback(home.close)
+    finished(home.folder, partial(tell_rebuilt, telling.log))
     history = open_history(home.profiles, settings.retry_s, clock.now_ms(), telling.log)
     stack.callback(history.close)
     paper = profile.venue.kind == "paper"
@@ -215,8 +225,8 @@ def restore(
     """Return an engine with its state taken back, and the one line that says from what.
 
     A checkpoint that cannot be used is set aside and reported; the journal alone is then the source.
-    Raises StorageFailed where the journal cannot be read, CannotStart where it and the paper account contradict each
-    other.
+    Raises Mendable, which leaves every file in its place, where the journal cannot be read or has lost facts, or it and
+    the paper account contradict each other.
     """
     engine, summary = _taken_back(make, profile, opened, telling, clock)
     intents = engine.state.intents.values()
@@ -231,8 +241,7 @@ def restore(
 def _taken_back(
     make: Callable[[], Engine], profile: Profile, opened: Opened, telling: Telling, clock: Clock
 ) -> tuple[Engine, str]:
-    document = _checkpoint(profile, opened, telling, clock)
-    why = ""
+    document, why = _checkpoint(profile, opened)
     if document is not None:
         engine = make()
         try:
@@ -247,10 +256,9 @@ def _taken_back(
         kept = _snapshot(profile, opened, telling)
         summary = str(engine.restore(kept, opened.journal.read(int(kept["seq"]) if kept else 0)))
     if story := _contradiction(profile, engine, opened):
-        raise CannotStart(
+        raise Mendable(
             f"{opened.home.folder}: the journal and the paper account contradict each other: {story}; "
-            "put back the one that is wrong, or begin a new account with --fresh",
-            ExitCode.RECOVERY_REFUSED,
+            "put back the one that is wrong, or begin a new account with --fresh"
         )
     if why:
         _set_aside_checkpoint(opened, telling, clock, why)
@@ -265,7 +273,7 @@ def _mendable() -> Iterator[None]:
     except NewerVersion:
         raise
     except StorageFailed as error:
-        raise StorageFailed(f"{error}; put back a sound copy, or let {REBUILD}") from error
+        raise Mendable(f"{error}; put back a sound copy, or let {REBUILD}") from error
 
 
 def _snapshot(profile: Profile, opened: Opened, telling: Telling) -> dict[str, Any] | None:
@@ -279,31 +287,34 @@ def _snapshot(profile: Profile, opened: Opened, telling: Telling) -> dict[str, A
     return {**snapshot.document, "windows": {}}
 
 
+def tell_rebuilt(log: Log, text: str, told: Mapping[str, Any]) -> None:
+    """Tell of a journal that was rebuilt, as loudly as there is."""
+    log.emit("events", "ERROR", "STATE_REBUILT", text, **told)
+
+
 def _contradiction(profile: Profile, engine: Engine, opened: Opened) -> str:
     return "" if opened.image is None else disagreement(engine.state, opened.image, profile.market.quote)
 
 
-def _checkpoint(profile: Profile, opened: Opened, telling: Telling, clock: Clock) -> dict[str, Any] | None:
+def _checkpoint(profile: Profile, opened: Opened) -> tuple[dict[str, Any] | None, str]:
+    """Return the checkpoint to begin with, and of one that cannot be used why not."""
     if not profile.state.crash_recovery:
-        return None
+        return None, ""
     try:
         document = read_checkpoint(opened.home.checkpoint)
     except NewerVersion:
         raise
     except StorageFailed as error:
-        _set_aside_checkpoint(opened, telling, clock, str(error))
-        return None
+        return None, str(error)
     if document is not None and int(document["seq"]) > opened.journal.last_seq:
         why = f"it is at seq {document['seq']}, the journal ends at {opened.journal.last_seq}"
         if opened.image is None and profile.venue.kind != "paper":  # nothing here could tell which orders are missing
-            raise CannotStart(
+            raise Mendable(
                 f"{opened.home.journal}: facts are lost ({opened.home.checkpoint.name}: {why}), and orders among them "
-                f"would be nobody's; put back both files, or let {REBUILD}",
-                ExitCode.RECOVERY_REFUSED,
+                f"would be nobody's; put back both files, or let {REBUILD}"
             )
-        _set_aside_checkpoint(opened, telling, clock, why)
-        return None
-    return document
+        return None, why
+    return document, ""
 
 
 def _set_aside_checkpoint(opened: Opened, telling: Telling, clock: Clock, why: str) -> None:

@@ -1,4 +1,4 @@
-"""How does a home with a damaged journal get a sound one again? Asked by `tradebot recover --rebuild`.
+"""How does a home with a damaged journal get a sound one again? Asked by a start and by `tradebot recover --rebuild`.
 
 What the files prove comes first, then what the venue's own history tells of the time after. The result is checked
 against the account before anything is touched; the damaged files are set aside, never deleted.
@@ -24,14 +24,13 @@ from tradebot.engine.rebuilding import Rebuilding, Unproven, opening_cash
 from tradebot.runtime.agreement import disagreement
 from tradebot.runtime.recovering import Files, restored
 from tradebot.storage.checkpoint import assemble
-from tradebot.storage.files import set_aside
 from tradebot.storage.home import Home
 from tradebot.storage.journal import SqliteJournal
 from tradebot.storage.journal_pruning import begin_with
+from tradebot.storage.journal_replacing import Tell, decide, finished, note_runs, room_for_new
 from tradebot.storage.journal_salvage import Seen
 from tradebot.storage.sound import Sound
 
-JOURNAL_TAILS: Final = ("-wal", "-shm", "-archive")
 _PATIENCE_S: Final = 60.0
 _MARGIN_MS: Final = 60_000
 """How far a venue's times may be off ours."""
@@ -39,18 +38,29 @@ _GRID: Final = exact("0.00000001")
 
 
 class Proof(Struct, frozen=True):
-    """A state that files and venue prove together: the sound facts, and those put back after them, with their times."""
+    """A state that files and venue prove together: the sound facts, and those put back after them, with their times.
+
+    `run` is the last run that the sound facts know, `next_order` the first number that it had not given to an order.
+    """
 
     sound: Sound
     added: tuple[tuple[tuple[Fact, ...], int], ...]
     restored: str
     orders: int
     fills: int
+    run: str = ""
+    next_order: int = 1
 
     @property
     def facts(self) -> list[Fact]:
         """The facts put back."""
         return [fact for group, _ in self.added for fact in group]
+
+    @property
+    def planned(self) -> list[str]:
+        """The client ids of all orders that the sound facts or those put back plan."""
+        told = [fact for _, _, fact in self.sound.tail] + self.facts
+        return [fact.client_id for fact in told if isinstance(fact, OrderPlanned)]
 
 
 class History(Protocol):
@@ -76,12 +86,13 @@ def prove_on_paper(profile: Profile, files: Files, instruments: Sequence[Instrum
     if image is None:
         raise _refused("there is no paper account to prove anything by; `--fresh` begins a new one")
     engine, text, proof = _begin(profile, files.sound, instruments, image)
+    known = (engine.state.run, engine.state.next_order)
     if files.sound.empty and image.next_order - 1 > len(image.orders):
         raise _refused("the account's store holds not all of its orders any more; `--fresh` begins a new account")
     _adopt(engine, files.sound, image, proof, now_ms, profile.market.quote)
     if story := disagreement(engine.state, image, profile.market.quote):
         raise _refused(f"what was put back does not make up the account: {story}")
-    return _proof(files.sound, proof, text)
+    return _proof(files.sound, proof, text, known)
 
 
 async def prove_at_exchange(profile: Profile, files: Files, venue: History, now_ms: int) -> Proof:
@@ -92,6 +103,7 @@ async def prove_at_exchange(profile: Profile, files: Files, venue: History, now_
     held = {*peek.state.ledger.positions, *(order.symbol for order in peek.state.orders.values())}
     image = await venue.history({*named, *held}, sound.at_ms)
     engine, text, proof = _begin(profile, sound, venue.instruments, image)
+    known = (engine.state.run, engine.state.next_order)
     _adopt(engine, sound, image, proof, now_ms, profile.market.quote)
     if left := await venue.strangers(set(engine.state.orders)):
         raise _refused(f"the exchange has open orders of this bot that its history does not tell: {', '.join(left)}")
@@ -100,26 +112,52 @@ async def prove_at_exchange(profile: Profile, files: Files, venue: History, now_
         if asset != engine.state.ledger.quote and owned > 0 and total < owned:
             words = f"the account holds {plain(total)} {asset}, its own orders make up {plain(owned)}"
             raise _refused(f"{words}: something was sold or taken away by hand")
-    return _proof(sound, proof, text)
+    return _proof(sound, proof, text, known)
 
 
-def write(home: Home, proof: Proof, profile: Profile, now_ms: int) -> list[str]:
-    """Set damaged files aside and write the proven journal; return what was done, in lines. Raises StorageFailed."""
-    said = []
-    sound, journal = proof.sound, home.journal
-    broken = [journal]
-    if any(str(home.checkpoint) in words or home.checkpoint.name in words for words in sound.damage):
-        broken.append(home.checkpoint)
-    for path in broken:
-        aside = set_aside(path, now_ms, tails=JOURNAL_TAILS)
-        if aside is not None:
-            said.append(f"{path.name} is set aside as {aside.name}")
-    durability = profile.journal.durability
+def write(
+    home: Home, proof: Proof, profile: Profile, now_ms: int, source: str, tell: Tell = lambda _text, _told: None
+) -> list[str]:
+    """Set damaged files aside and write the proven journal; return what was done, in lines. Raises StorageFailed.
+
+    `source` names who proved it. Killed at any moment, the home is as it was, or has what the next start finishes.
+    """
+    sound, path = proof.sound, room_for_new(home.folder)
     if sound.document is not None:
-        begin_with(journal, _bytes(sound.document), now_ms, durability=durability)
-    _append(journal, sound.tail, proof, profile)
-    said.append(f"{journal.name} is written anew: {len(sound.tail):,} sound facts, {len(proof.facts):,} put back")
-    return said
+        begin_with(path, _bytes(sound.document), now_ms, durability=profile.journal.durability)
+    _append(path, sound.tail, proof, profile)
+    note_runs(path, {proof.run, *sound.runs, *(numbered(each)[0] for each in proof.planned)} - {""}, now_ms)
+    broken = [home.checkpoint.name] if any(home.checkpoint.name in words for words in sound.damage) else []
+    decide(home.folder, broken, now_ms, _told(proof, source))
+    return finished(home.folder, tell)
+
+
+def unexplained(proof: Proof) -> str:
+    """Return an order put back that the sound facts speak against, in words, "" where there is none.
+
+    Its number was given before and is in no fact, or its run began before the last one known, or is in no file.
+    """
+    for client_id in (fact.client_id for fact in proof.facts if isinstance(fact, OrderPlanned)):
+        run, number = numbered(client_id)
+        if run == proof.run and number < proof.next_order:
+            return f"{client_id} would be an order from before the damage, and no fact tells of it"
+        if run != proof.run and (run not in proof.sound.runs or (len(run), run) < (len(proof.run), proof.run)):
+            return f"{client_id} is of a run that this bot's files do not know"
+    return ""
+
+
+def numbered(client_id: str) -> tuple[str, int]:
+    """Return the run and the number in an own client id, ("", 0) where there are none."""
+    start, _, number = client_id.rpartition("-")
+    run = start.rpartition("-")[2]
+    return (run, int(number)) if run and number.isdecimal() else ("", 0)
+
+
+def _told(proof: Proof, source: str) -> dict[str, Any]:
+    return {
+        "damage": list(proof.sound.damage), "restored": proof.restored, "sound_facts": len(proof.sound.tail),
+        "facts": len(proof.facts), "orders": proof.orders, "fills": proof.fills, "source": source,
+    }  # fmt: skip
 
 
 def _begin(
@@ -160,11 +198,11 @@ def _adopt(
         raise _refused(str(error)) from error
 
 
-def _proof(sound: Sound, added: list[tuple[tuple[Fact, ...], int]], text: str) -> Proof:
+def _proof(sound: Sound, added: list[tuple[tuple[Fact, ...], int]], text: str, known: tuple[str, int]) -> Proof:
     facts = [fact for group, _ in added for fact in group]
     orders = sum(isinstance(fact, OrderPlanned) for fact in facts)
     fills = sum(isinstance(fact, OrderFilled) for fact in facts)
-    return Proof(sound, tuple(added), text, orders, fills)
+    return Proof(sound, tuple(added), text, orders, fills, *known)
 
 
 def _append(path: Path, tail: Sequence[Seen], proof: Proof, profile: Profile) -> None:

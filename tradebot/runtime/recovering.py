@@ -29,12 +29,13 @@ from tradebot.domain.numbers import ZERO, exact, plain
 from tradebot.domain.orders import Balance
 from tradebot.engine.engine import Engine
 from tradebot.engine.recovery_plan import Protected, planned, protection
-from tradebot.ports import Clock
+from tradebot.ports import Clock, Log
 from tradebot.runtime.clock import WallClock
 from tradebot.runtime.instruments import listed
 from tradebot.runtime.opening import unwatched
-from tradebot.runtime.places import make_feed
+from tradebot.runtime.places import NO_LOG, make_feed
 from tradebot.storage.account import AccountStore
+from tradebot.storage.journal_replacing import NEW, PLAN, carry_out, pending
 from tradebot.storage.sound import Sound, read_sound
 from tradebot.venues.account import LIVE
 from tradebot.venues.paper import PaperVenue
@@ -42,7 +43,7 @@ from tradebot.venues.paper import PaperVenue
 if TYPE_CHECKING:
     from tradebot.venues.ccxt_reading import Reading
 
-FILES = ("journal.sqlite", "checkpoint.json", "account.sqlite")
+FILES = ("journal.sqlite", "checkpoint.json", "account.sqlite", NEW, PLAN)
 _TAILS = ("", "-wal", "-shm")
 _GRID = exact("0.00000001")
 _ROUNDS = 3
@@ -90,15 +91,21 @@ class Rehearsed(Struct, frozen=True):
 
 @contextmanager
 def copied(home: Path) -> Iterator[Path]:
-    """Give a copy of a home's files, which is gone afterwards. Raises StorageFailed."""
+    """Give a copy of a home's files, which is gone afterwards; a rebuild that was killed is ended in it.
+
+    Raises StorageFailed.
+    """
     with TemporaryDirectory(prefix="tradebot-recover-") as folder:
         try:
             for name in FILES:
                 for tail in _TAILS:
                     if (home / (name + tail)).is_file():
                         shutil.copyfile(home / (name + tail), Path(folder) / (name + tail))
+            decided = pending(Path(folder))
         except OSError as error:
             raise StorageFailed(f"{home}: cannot be copied to be looked at ({error})") from error
+        if decided is not None:
+            carry_out(Path(folder), decided)
         yield Path(folder)
 
 
@@ -213,16 +220,21 @@ def refuse_to_forget(profile: Profile, clock: Clock, environ: Mapping[str, str] 
 
 
 def exchange_of(
-    profile: Profile, clock: Clock, environ: Mapping[str, str] = os.environ
+    profile: Profile, clock: Clock, environ: Mapping[str, str] = os.environ, log: Log = NO_LOG
 ) -> AbstractAsyncContextManager[Reading]:
-    """Return a connection to the profile's exchange that only reads. Raises CannotStart where a key is missing."""
+    """Return a connection to the profile's exchange that only reads; what it asks counts for all processes here.
+
+    Raises CannotStart where a key is missing.
+    """
     from tradebot.exchange.construction import needs_password
     from tradebot.exchange.credentials import read_credentials
+    from tradebot.exchange.shared_budget import shared_budget
     from tradebot.venues.ccxt_reading import reading
 
     credentials = read_credentials(environ, password=needs_password(profile.exchange.name))
     prefix = f"{profile.bot.instance}-"
-    return reading(profile.exchange, credentials, quote=profile.market.quote, prefix=prefix, clock=clock)
+    budget = shared_budget(profile.exchange, clock, log, credentials, environ)
+    return reading(profile.exchange, credentials, quote=profile.market.quote, prefix=prefix, clock=clock, budget=budget)
 
 
 class PaperOracle:

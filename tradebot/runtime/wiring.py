@@ -33,6 +33,7 @@ from tradebot.runtime.feeding import feed_for
 from tradebot.runtime.generations import Choice
 from tradebot.runtime.instruments import delisted, listed
 from tradebot.runtime.live import LiveShell
+from tradebot.runtime.mending import Mending
 from tradebot.runtime.opening import Opened, Telling, open_session, open_stores, restore, unwatched
 from tradebot.runtime.outbox import Outbox
 from tradebot.runtime.patience import NO_PATIENCE, Patience, StartPatience
@@ -127,7 +128,9 @@ def wire(choice: Choice, options: Options, signals: Signals, say: Callable[[str]
         try:
             signals.check()
             patience = _patience(loaded.profile, options, signals, clock, telling, say)
-            run = _wire(choice, options, signals, clock, telling, coordinator, stack, makers, patience)
+            aloud = say if isinstance(options.console, NoConsole) else _no_line
+            mending = Mending(loaded.profile, telling.log, clock, patience, aloud)
+            run = _wire(choice, options, signals, clock, telling, coordinator, stack, makers, patience, mending)
         except StorageFailed as error:
             refused = CannotStart(str(error), ExitCode.RECOVERY_REFUSED)
             telling.start_failed(refused)
@@ -146,6 +149,13 @@ def wire(choice: Choice, options: Options, signals: Signals, say: Callable[[str]
         return run
 
 
+_Restored = tuple[Feed, tuple[Instrument, ...], Engine, str, tuple[Instrument, ...]]
+
+
+def _no_line(_line: str) -> None:
+    """Say nothing: the record is on the terminal already."""
+
+
 def _wire(
     choice: Choice,
     options: Options,
@@ -156,15 +166,21 @@ def _wire(
     stack: ExitStack,
     makers: Makers,
     patience: Patience,
+    mending: Mending,
 ) -> Run:
     loaded = choice.loaded
     profile = loaded.profile
-    opened = open_stores(profile, telling, clock, stack, fresh=options.fresh)
-    opened.journal.on_durable(lambda _seq: opened.history.look())
-    lease = make_lease(profile, opened.home.folder, clock)
-    stack.callback(lease.close)
-    signals.check()
-    feed, instruments, engine, restored, gone = _restored(profile, opened, telling, clock, makers, patience)
+
+    def take(held: ExitStack) -> tuple[Opened, Lease, _Restored]:
+        opened = open_stores(profile, telling, clock, held, fresh=options.fresh)
+        opened.journal.on_durable(lambda _seq: opened.history.look())
+        lease = make_lease(profile, opened.home.folder, clock)
+        held.callback(lease.close)
+        signals.check()
+        return opened, lease, _restored(profile, opened, telling, clock, makers, patience)
+
+    opened, lease, found = mending.taken(take, stack, may_rebuild=not options.fresh)
+    feed, instruments, engine, restored, gone = found
     if opened.account is None and not engine.state.seq:
         refuse_to_forget(profile, clock)
     if choice.faults and not holds_anything(engine):
@@ -217,7 +233,7 @@ def _ended(history: History, log: Log) -> None:
 
 def _restored(
     profile: Profile, opened: Opened, telling: Telling, clock: WallClock, makers: Makers, patience: Patience
-) -> tuple[Feed, tuple[Instrument, ...], Engine, str, tuple[Instrument, ...]]:
+) -> _Restored:
     """Return the feed, what the profile watches, the restored engine, the line that says from what, what is delisted.
 
     What is held is priced, though the profile does not name it; what an exchange does not list any more is kept, and

@@ -15,6 +15,7 @@ from msgspec import Struct
 from tradebot.domain.errors import NewerVersion, StorageFailed
 from tradebot.domain.facts import OrderFilled, OrderPlanned
 from tradebot.storage.checkpoint import read_checkpoint
+from tradebot.storage.journal_replacing import runs_of
 from tradebot.storage.journal_salvage import Salvaged, Seen, salvage
 
 
@@ -23,7 +24,7 @@ class Sound(Struct, frozen=True):
 
     `damage` says in words what is wrong, nothing where all is sound. `at_ms` is the time of the last fact that counts,
     0 where none does. `planned` and `booked` are the client ids and (client id, trade id) of those
-    of them that are in the file.
+    of them that are in the file, `runs` the runs that it still knows.
     """
 
     document: dict[str, Any] | None = None
@@ -33,6 +34,7 @@ class Sound(Struct, frozen=True):
     planned: frozenset[str] = frozenset()
     booked: frozenset[tuple[str, str]] = frozenset()
     windows: Mapping[str, Any] = {}
+    runs: frozenset[str] = frozenset()
 
     @property
     def empty(self) -> bool:
@@ -77,6 +79,7 @@ def read_sound(journal: Path, checkpoint: Path) -> Sound:
         planned=frozenset(fact.client_id for fact in applied if isinstance(fact, OrderPlanned)),
         booked=frozenset((fact.client_id, fact.trade_id) for fact in applied if isinstance(fact, OrderFilled)),
         windows=document.get("windows", {}) if document is not None else {},
+        runs=runs_of(journal),
     )
 
 

@@ -10,11 +10,12 @@ from typing import Any, Final
 from tradebot.config.sections.exchange import Exchange
 from tradebot.domain.account import AccountImage, AccountOrder
 from tradebot.domain.commands import QueryBalances, ReconcileOrders
-from tradebot.domain.errors import CannotStart, ExitCode
+from tradebot.domain.errors import CannotStart, ExchangeAway, ExitCode
 from tradebot.domain.events import BalancesReported, BalancesUnavailable, Event, FillReported
 from tradebot.domain.market import Instrument
 from tradebot.domain.numbers import EXACT, ZERO, exact
 from tradebot.domain.orders import OrderType, Side, TimeInForce
+from tradebot.exchange.away import in_words, is_away
 from tradebot.exchange.budget import Budget, asking
 from tradebot.exchange.capabilities import capabilities_of
 from tradebot.exchange.clock_offset import ClockOffset
@@ -22,7 +23,7 @@ from tradebot.exchange.construction import connect, disconnect, public_taps
 from tradebot.exchange.credentials import Credentials
 from tradebot.exchange.dialects import dialect_of
 from tradebot.exchange.instruments import instruments_of
-from tradebot.exchange.outcomes import Failure
+from tradebot.exchange.outcomes import Failure, NeverSent, Unknown
 from tradebot.exchange.parsing import SeenFill, SeenOrder, Unreadable, order_of
 from tradebot.exchange.permissions import refused_key
 from tradebot.exchange.requests import Requests
@@ -121,7 +122,8 @@ class Reading:
     async def history(self, symbols: Collection[str], since_ms: int) -> AccountImage:
         """Return the own orders of some symbols that began at `since_ms` or later, every own trade since, and balances.
 
-        `since_ms` 0 asks for all there is. Raises CannotStart (exit code 5) where the exchange does not tell all of it.
+        `since_ms` 0 asks for all there is. Raises CannotStart (exit code 5) where the exchange does not tell all of it,
+        ExchangeAway where it does not answer.
         """
         image = AccountImage()
         since = max(0, since_ms - self.offset.offset_ms - _MARGIN_MS) if since_ms else 0
@@ -131,7 +133,7 @@ class Reading:
             image.orders.update((order.client_id, order) for order in own.values())
             trades = await self._requests.trades(symbol, after_id=None if since else 0, since_ms=since or None)
             if isinstance(trades, Failure):
-                raise self._untold(f"trades of {symbol}: {cause_of(trades)}")
+                raise self._untold(f"trades of {symbol}: {cause_of(trades)}", away=_passes(trades))
             image.fills += [self._fill(fill, own[fill.venue_id]) for fill in trades if fill.venue_id in own]
             before = {fill.venue_id for fill in trades if fill.venue_id not in own}
             older = {venue_id: await self._older(symbol, venue_id) for venue_id in sorted(before)}
@@ -140,7 +142,7 @@ class Reading:
             ]
         held = await self._requests.balances()
         if isinstance(held, Failure):
-            raise refused_key(self._name, held) or self._untold(f"balances: {cause_of(held)}")
+            raise refused_key(self._name, held) or self._untold(f"balances: {cause_of(held)}", away=_passes(held))
         image.balances = held
         image.fills.sort(key=lambda fill: (fill.at_ms, len(fill.trade_id), fill.trade_id))
         return image
@@ -153,7 +155,7 @@ class Reading:
             try:
                 page = await self._exchange.fetch_orders(symbol, start, _PAGE, params)
             except Exception as error:  # noqa: BLE001 - the border to ccxt: what is wrong is said without its texts
-                raise self._untold(f"orders of {symbol}: {type(error).__name__}") from None
+                raise self._untold(f"orders of {symbol}: {in_words(error)}", away=is_away(error)) from None
             rows.update((str(row["id"]), row) for row in page)
             if len(page) < _PAGE:
                 return list(rows.values())
@@ -190,7 +192,8 @@ class Reading:
         """Return an order that began before the time asked for, None where it is not ours."""
         seen = await self._requests.by_venue_id(symbol, venue_id)
         if not isinstance(seen, SeenOrder):
-            raise self._untold(f"order {venue_id} of {symbol}, which has traded")
+            away = isinstance(seen, Unknown | NeverSent)
+            raise self._untold(f"order {venue_id} of {symbol}, which has traded", away=away)
         if not self._orders.owns(seen.client_id):
             return None
         return AccountOrder(
@@ -213,8 +216,14 @@ class Reading:
     def _on_halted(self, symbol: str, why: str) -> None:
         self._halted[symbol] = why
 
-    def _untold(self, what: str) -> CannotStart:
-        return CannotStart(f"{self._name} does not tell {what}: nothing can be proven", ExitCode.RECOVERY_REFUSED)
+    def _untold(self, what: str, *, away: bool = False) -> CannotStart:
+        words = f"{self._name} does not tell {what}: nothing can be proven"
+        return ExchangeAway(f"{words} now") if away else CannotStart(words, ExitCode.RECOVERY_REFUSED)
+
+
+def _passes(failure: Failure) -> bool:
+    """Whether an answer is missing rather than a no: waiting mends that."""
+    return isinstance(failure, Unknown | NeverSent)
 
 
 def _number(value: Any) -> Decimal:
@@ -223,10 +232,10 @@ def _number(value: Any) -> Decimal:
 
 @asynccontextmanager
 async def reading(
-    settings: Exchange, credentials: Credentials, *, quote: str, prefix: str, clock: Clock
+    settings: Exchange, credentials: Credentials, *, quote: str, prefix: str, clock: Clock, budget: Budget
 ) -> AsyncIterator[Reading]:
-    """Give a connection that only reads, and close it. Raises CannotStart."""
-    exchange = connect(settings, public_taps(settings, Budget(clock, settings.requests)), credentials=credentials)
+    """Give a connection that only reads, and close it; its requests are paid from `budget`. Raises CannotStart."""
+    exchange = connect(settings, public_taps(settings, budget), credentials=credentials)
     try:
         found = Reading(exchange, settings, credentials, prefix, clock)
         await found.begin(quote)

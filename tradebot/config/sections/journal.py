@@ -32,3 +32,7 @@ class Journal(Table):
 
     archive: bool = setting(True, reload="restart")
     """Keep the facts that leave the file, compressed beside it; off drops them, and old sessions lose their report."""
+
+    rebuild: Literal["proven", "ask"] = setting("proven", reload="restart")
+    """Who writes a damaged journal anew: the start itself where the venue's history proves what was lost, or nobody but
+    `tradebot recover --rebuild`; what is not proven is refused with exit code 5 either way."""
