@@ -158,7 +158,7 @@ def test_wait_lets_each_order_have_its_own_wait(exchange: Exchange) -> None:
     agreed(exchange)
 
 
-@pytest.mark.parametrize(("after", "wanted"), [("leave", 0), ("cancel", 6)])
+@pytest.mark.parametrize(("after", "wanted"), [pytest.param("leave", 0, marks=pytest.mark.soak), ("cancel", 6)])
 def test_what_was_awaited_in_vain_is_treated_as_the_profile_says(exchange: Exchange, after: str, wanted: int) -> None:
     write(exchange, "wait", after, orders_s=3, verify_s=2, gtc_ms=2_000)
     with Bot(exchange.folder, env=KEYS) as bot:

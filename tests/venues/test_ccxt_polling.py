@@ -125,7 +125,7 @@ async def weight_a_minute(there: Blind, comparisons: int) -> float:
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("orders", [10, 50])
+@pytest.mark.parametrize("orders", [10, pytest.param(50, marks=pytest.mark.soak)])
 def test_open_orders_cost_a_quarter_of_the_weight_while_the_user_stream_is_lost(process: Process, orders: int) -> None:
     async def main() -> None:
         async with asyncio.timeout(3 * PATIENCE_S), blind(process) as there:
