@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
-import urllib.request
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -13,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.processes import PATIENCE_S, Bot, kinds, state
+from tests.integration.hands import admissible, bid_below, by_hand, filters, held_there
+from tests.integration.processes import Bot, kinds, state
 from tests.integration.rehearsing import KEYS
 from tests.integration.rehearsing_processes import Exchange
 from tests.integration.test_account_lease import home
 from tradebot.control.client import ask
 from tradebot.domain.views import Done, DriftAction, Snapshot
-from tradebot.sandbox.signing import signed_query
 
 KEPT = {"take_profit_bps = 30": "take_profit_bps = 5000", "stop_loss_bps = 30": "stop_loss_bps = 5000"}
 KEPT |= {"max_hold_s = 2": 'max_hold_s = "off"', "[state]\n": "[fences]\ncompare_interval_s = 1\n[state]\n"}
@@ -34,24 +32,6 @@ def exchange(tmp_path: Path) -> Iterator[Exchange]:
         yield exchange
     finally:
         exchange.away()
-
-
-def by_hand(exchange: Exchange, method: str, path: str, **params: object) -> Any:
-    """Do something on the bot's account with its key, as a person would."""
-    params["timestamp"] = time.time_ns() // 1_000_000
-    query = signed_query(KEYS["TRADEBOT_API_SECRET"], params)
-    body = query.encode() if method == "POST" else None
-    url = f"{exchange.url}/api/v3/{path}" if body else f"{exchange.url}/api/v3/{path}?{query}"
-    headers = {"X-MBX-APIKEY": KEYS["TRADEBOT_API_KEY"], "Content-Type": "application/x-www-form-urlencoded"}
-    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - loopback
-    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310 - loopback
-        return json.loads(answer.read())
-
-
-def held_there(exchange: Exchange) -> dict[str, Decimal]:
-    """Return what the exchange holds for the account, by asset."""
-    rows = by_hand(exchange, "GET", "account")["balances"]
-    return {row["asset"]: Decimal(row["free"]) + Decimal(row["locked"]) for row in rows}
 
 
 def settle(bot_home: Path, what: str, action: DriftAction, price: Decimal | None = None) -> str:
@@ -95,15 +75,13 @@ def test_a_sale_by_hand_is_noticed_and_adopted_and_a_foreign_order_outlives_the_
         ask(bot_home, "tests", pause)
         while (before := shown(bot_home)).status.intents or before.status.orders:
             time.sleep(0.05)
-        position = before.positions[0]
+        position = max(before.positions, key=lambda one: one.amount * Decimal(str(one.bid)))
         base, listed = position.symbol.partition("/")[0], position.symbol.replace("/", "")
-        sold = (position.amount / 2).quantize(Decimal("0.001"))
-        foreign = by_hand(
-            exchange, "POST", "order", symbol=listed, side="BUY", type="LIMIT", timeInForce="GTC",
-            quantity=str(sold), price=str((Decimal(str(position.bid)) * Decimal("0.9")).quantize(Decimal("0.01"))),
-        )["orderId"]  # fmt: skip
+        sold = admissible(filters(exchange, listed), Decimal(str(position.bid)), position.amount / 2)
+        assert sold < position.amount
+        foreign = bid_below(exchange, listed, position.bid, sold)
         bot.wait_for("FOREIGN_ORDER_SEEN")
-        by_hand(exchange, "POST", "order", symbol=listed, side="SELL", type="MARKET", quantity=str(sold))
+        by_hand(exchange, "POST", "order", symbol=listed, side="SELL", type="MARKET", quantity=f"{sold:f}")
         assert f"{sold:f}".rstrip("0") in bot.wait_for("DRIFT_SEEN")
         (missing,) = [one for one in shown(bot_home).status.drift if one.kind == "missing"]
         assert (missing.asset, missing.amount) == (base, sold)
@@ -133,11 +111,7 @@ def test_an_order_of_the_same_instance_elsewhere_stops_the_buying_and_is_said(
     with Bot(folder, env=KEYS) as bot:
         bot.wait_for("POSITION_OPENED")
         symbol = shown(folder / "state" / "one").drops[0]
-        price = (Decimal(str(symbol.bid)) * Decimal("0.9")).quantize(Decimal("0.01"))
-        by_hand(
-            exchange, "POST", "order", symbol=symbol.symbol.replace("/", ""), side="BUY", type="LIMIT",
-            timeInForce="GTC", quantity="1", price=str(price), newClientOrderId="one-zzzzzzzz-1",
-        )  # fmt: skip
+        bid_below(exchange, symbol.symbol.replace("/", ""), symbol.bid, newClientOrderId="one-zzzzzzzz-1")
         assert "run zzzzzzzz, which is none of ours" in bot.wait_for("RIVAL_NOTICED")
         assert shown(folder / "state" / "one").status.rival == "zzzzzzzz"
         bot.send(signal.SIGTERM)

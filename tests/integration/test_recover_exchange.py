@@ -12,10 +12,10 @@ import pytest
 
 from tests.integration.comparing import BEGUN, compare
 from tests.integration.comparing_pictures import Account
+from tests.integration.hands import by_hand
 from tests.integration.processes import Bot
 from tests.integration.rehearsing import KEYS
 from tests.integration.rehearsing_processes import Exchange
-from tests.integration.test_drift import by_hand
 from tests.integration.test_recover import all_gone, changed_fact, gone, held, not_a_journal, recover, tree, truncated
 from tests.integration.test_rehearsal import at_the_exchange
 
