@@ -58,11 +58,13 @@ steps = [{{ tif = "IOC", offset_bps = 30 }}, {{ type = "market" }}]
 
 
 @contextmanager
-def exchange(symbols: int) -> Iterator[str]:
-    """Run a sandbox exchange of so many symbols; give its address."""
-    words = ("-m", "tests.benchmarks.live_path_exchange", str(QUOTES_PER_S), str(TRADES_PER_S), "sandbox")
+def exchange(
+    symbols: int, *more: str, quotes_per_s: float = QUOTES_PER_S, trades_per_s: float = TRADES_PER_S
+) -> Iterator[str]:
+    """Run a sandbox exchange of so many symbols, with `more` words for it; give its address."""
+    words = ("-m", "tests.benchmarks.live_path_exchange", str(quotes_per_s), str(trades_per_s), "sandbox")
     balance = ("--port", "0", "--count", str(symbols), "--history", "1", "--balance", "USDT=10000000")
-    process = subprocess.Popen([sys.executable, *words, *balance], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, *words, *balance, *more], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         found = re.search(r"REST (\S+?),", process.stdout.readline())
@@ -115,8 +117,7 @@ STAGES: Final = {
     "decode": ("taken", "published"),
     "queue": ("published", "fed"),
     "decision": ("fed", "decided"),
-    "noting": ("decided", "written"),
-    "durable": ("written", "durable"),
+    "durable": ("decided", "durable"),
     "wake": ("durable", "submitted"),
     "task": ("submitted", "begun"),
     "ccxt": ("begun", "signed"),

@@ -33,11 +33,11 @@ from tradebot.venues.ccxt_requests import Answering
 from tradebot.venues.ccxt_spot import CcxtSpot
 
 STATIONS: Final = (
-    "read", "taken", "published", "fed", "decided", "written", "durable", "submitted", "begun", "signed", "sent",
+    "read", "taken", "published", "fed", "decided", "durable", "submitted", "begun", "signed", "sent",
 )  # fmt: skip
 """In their order: bytes read from the socket, frame handed to the decoder, event published, fed to the engine, order
-planned, plan handed to the journal, plan durable (in the writer's thread), order handed to the venue, its task begun,
-request built and signed, bytes handed to the transport."""
+planned and handed to the journal, plan durable (in the thread that commits it), order handed to the venue, its task
+begun, request built and signed, bytes handed to the transport."""
 
 _CHUNKS: Final = 400  # reads of a socket that are looked through for a frame
 
@@ -50,7 +50,7 @@ class Stamps:
         self.frame: tuple[int, Any] = (0, "")
         self.born: dict[str, tuple[Any, int, Any, int]] = {}
         self.cause: tuple[int, int, int] | None = None
-        self.planned_ns = 0
+        self.planned_ns = self.durable_ns = 0
         self.orders: dict[str, dict[str, int]] = {}
         self.waiting: list[tuple[int, dict[str, int]]] = []
         self.rows: list[list[int]] = []
@@ -62,16 +62,19 @@ class Stamps:
         raw = text.encode() if isinstance(text, str) else bytes(text)
         return next((at for at, chunk in reversed(self.chunks) if raw in chunk), 0)
 
-    def planned(self, client_id: str, seq: int, cause: tuple[int, int, int], here_ns: int) -> None:
-        """Note an order that a price led to."""
+    def planned(self, client_id: str, seq: int, cause: tuple[int, int, int]) -> None:
+        """Note an order that a price led to, and whether its plan is durable already."""
         self.orders_seen += 1
         read = self.read_ns(self.frame[1])
         if not read:
             self.unknown += 1
             return
         way = dict(zip(("read", "taken", "published", "fed"), (read, *cause), strict=True))
-        self.orders[client_id] = way | {"decided": self.planned_ns, "written": here_ns}
-        self.waiting.append((seq, self.orders[client_id]))
+        self.orders[client_id] = way = way | {"decided": self.planned_ns}
+        if self.durable_ns:
+            way["durable"] = self.durable_ns
+        else:
+            self.waiting.append((seq, way))
 
     def stamp(self, client_id: str, station: str) -> None:
         """Note that an order is at a station now."""
@@ -150,14 +153,14 @@ def _feed() -> None:
 
 def _engine() -> None:
     def feeding(real: Any) -> Any:
-        def feed(self: Any, event: Any, now_ms: int) -> Any:
+        def feed(self: Any, event: Any, now_ms: int, **kwargs: Any) -> Any:
             S.cause = None
             if type(event) is QuoteSeen:
                 born, taken_ns, text, published_ns = S.born[event.symbol]
                 if born is event:
                     S.cause, S.frame = (taken_ns, published_ns, now_ns()), (taken_ns, text)
             try:
-                return real(self, event, now_ms)
+                return real(self, event, now_ms, **kwargs)
             finally:
                 S.cause = None
 
@@ -165,10 +168,9 @@ def _engine() -> None:
 
     def putting(real: Any) -> Any:
         def put(self: Any, commands: Any, seq: int, now_ms: int) -> None:
-            here = now_ns()
             for one in commands:
                 if isinstance(one, PlaceOrder) and S.cause is not None:
-                    S.planned(one.client_id, seq, S.cause, here)
+                    S.planned(one.client_id, seq, S.cause)
             real(self, commands, seq, now_ms)
 
         return put
@@ -180,9 +182,12 @@ def _engine() -> None:
 def _journal() -> None:
     def appending(real: Any) -> Any:
         def append(self: Any, facts: Any, now_ms: int) -> int:
-            if any(type(fact) is OrderPlanned for fact in facts):
-                S.planned_ns = now_ns()
-            return int(real(self, facts, now_ms))
+            if not any(type(fact) is OrderPlanned for fact in facts):
+                return int(real(self, facts, now_ms))
+            S.planned_ns = now_ns()
+            seq = int(real(self, facts, now_ms))
+            S.durable_ns = now_ns() if self.durable_seq >= seq else 0
+            return seq
 
         return append
 

@@ -20,7 +20,7 @@ from tradebot.storage.journal_merging import Merger
 from tradebot.storage.journal_rows import Row, row_of
 
 _Item = tuple[int, int, Sequence[Fact]]
-"""Seq of the first fact, time in ms, the facts; no facts wake the writer."""
+"""Seq of the first fact, time in ms, the facts."""
 
 _T = TypeVar("_T")
 
@@ -30,14 +30,21 @@ _ROW_BYTES = 64
 
 _AT_ONCE = 32
 _MORE = ", (?, ?, ?, ?, ?)"
-"""So many facts are written by one statement: the writer gives way to the engine once, not at each of them."""
+"""So many facts are written by one statement: the writer gives way to the engine once, not at each of them. More are
+never written in the engine's thread."""
 
 
 class SqliteJournal:
     """The journal in a SQLite file: `append` hands over to one writer thread, which commits in groups.
 
     What `durable_seq` names survives the end of the process at any instruction, with the durability "power" a loss of
-    power too. Facts wait for others at most a batch's time, one that plans an order not at all.
+    power too. Facts wait for others at most a batch's time, one that plans an order not at all: with the durability
+    "process", where no commit waits for the disk, `append` itself commits it with all that waits before it.
+
+    Who holds `writing` owns the connection, and what waits from the first row to the last: it takes all of it, writes
+    it and gives the lock back after one commit. `append` takes the lock only where it is free, and leaves to the writer
+    whatever fails, is much, or would wait: for a lock of the file, or for the disk, as the first commit to a log that
+    begins anew does.
     After a failed write nothing more becomes durable, in order, until the same rows could be written: `failed` tells
     why meanwhile. `lost` says that the file is not in its place any more: what is written to it would be there for
     nobody, so it is not durable.
@@ -52,6 +59,7 @@ class SqliteJournal:
         *,
         batch_ms: int,
         retry_s: float,
+        at_once: bool,
     ) -> None:
         self.path = path
         self.failed: StorageFailed | None = None
@@ -63,7 +71,11 @@ class SqliteJournal:
         self._retry_s = retry_s
         self._runs: frozenset[str] = frozenset()
         self._last = self._durable = journal_file.last_seq(database)
-        self._items: SimpleQueue[_Item] = SimpleQueue()
+        self._at_once = at_once
+        self._items: deque[_Item] = deque()
+        self._rows: list[Row] = []  # of what waits, those that could not be written yet
+        self._doubted = False  # whether they may have been written after all
+        self._waits: SimpleQueue[None] = SimpleQueue()
         self._append_lock = Lock()
         self._database_lock = writing
         self._changed = Condition()
@@ -92,7 +104,8 @@ class SqliteJournal:
             database.close()
             raise
         try:
-            journal = cls(path, database, writing, merger, batch_ms=batch_ms, retry_s=retry_s)
+            at_once = durability == "process"
+            journal = cls(path, database, writing, merger, batch_ms=batch_ms, retry_s=retry_s, at_once=at_once)
         except sqlite3.Error as error:
             merger.close(0)
             database.close()
@@ -104,7 +117,7 @@ class SqliteJournal:
     # -- the engine's side ------------------------------------------------------------------------
 
     def append(self, facts: Sequence[Fact], now_ms: int) -> int:
-        """Queue `facts` (immutable, as all facts are); return the seq of the last one. Never blocks on the disk.
+        """Queue `facts` (immutable, as all facts are); return the seq of the last one. Never waits for the disk.
 
         Raises StorageFailed once the journal is closed.
         """
@@ -115,12 +128,18 @@ class SqliteJournal:
                 raise StorageFailed(f"{self.path}: the journal is closed")
             first = self._last + 1
             self._last += len(facts)
-            self._items.put((first, now_ms, facts))
+            self._items.append((first, now_ms, facts))
             last = self._last
+        planned = False
         for fact in facts:
             if type(fact) is OrderPlanned:  # the order waits for its plan to be durable
-                self._hurry.set()
+                planned = True
                 break
+        if planned and self._at_once and self._commit_here():
+            return last
+        self._waits.put(None)
+        if planned:
+            self._hurry.set()
         return last
 
     @property
@@ -134,7 +153,7 @@ class SqliteJournal:
         return self._durable
 
     def on_durable(self, callback: Callable[[int], None]) -> None:
-        """Call `callback` with the durable seq after each commit, from the writer's thread."""
+        """Call `callback` with the durable seq after each commit, from the thread that committed: quickly done."""
         self._on_durable.append(callback)
 
     def on_failure(self, callback: Callable[[StorageFailed], None]) -> None:
@@ -162,7 +181,7 @@ class SqliteJournal:
             before()
         with self._append_lock:
             self._closing.set()
-        self._items.put((0, 0, ()))
+        self._waits.put(None)
         complete = self.flush(timeout_s)
         self._give_up.set()
         self._writer.join(timeout_s)
@@ -243,20 +262,15 @@ class SqliteJournal:
     # -- the writer's side --------------------------------------------------------------------------
 
     def _run(self) -> None:
-        rows: list[Row] = []
-        items: deque[_Item] = deque()
         while True:
             closing = self._closing.is_set()
-            self._gather(items, patient=not (items or rows or closing or self.failed))
-            if closing and not items and not rows:
+            self._gather(patient=not (self._items or self._rows or closing or self.failed))
+            if closing and not self._items and not self._rows:
                 return
             try:
-                while items:
-                    rows += _rows(items[0])
-                    items.popleft()
-                if rows:
-                    self._commit(rows)
-                    durable, rows = rows[-1][0], []
+                with self._database_lock:
+                    durable = self._commit_all()
+                if durable:
                     self._tell(self._on_durable, durable)
                 self._merger.look()
                 if self.failed is not None:
@@ -267,41 +281,76 @@ class SqliteJournal:
                 if self._give_up.wait(self._retry_s):
                     return
 
-    def _gather(self, items: deque[_Item], *, patient: bool) -> None:
-        """Add what waits; a `patient` call waits for a first item, and then up to a batch's time for more."""
+    def _gather(self, *, patient: bool) -> None:
+        """Return when there is something to write; a `patient` call waits for it, and up to a batch's time for more."""
         if patient:
-            items.append(self._items.get())
+            self._waits.get()
             if not self._closing.is_set():
                 self._hurry.wait(self._batch_s)
         self._hurry.clear()
         try:
             while True:
-                items.append(self._items.get_nowait())
+                self._waits.get_nowait()
         except Empty:
             return
 
-    def _commit(self, rows: list[Row]) -> None:
-        with self._database_lock:
+    def _commit_here(self) -> bool:
+        """Commit what waits in the thread that appends; return False where that is left to the writer."""
+        if self.failed is not None or self._merger.begins_anew or self._last - self._durable > _AT_ONCE:
+            return False
+        if not self._database_lock.acquire(blocking=False):
+            return False
+        try:
+            if self._closing.is_set() or self._doubted:
+                return False
+            self._database.execute("PRAGMA busy_timeout=0")
             try:
-                self._write(rows)
-            except sqlite3.Error:
-                self._roll_back()
-                raise
-            self._merger.wrote(_PAGE_BYTES + sum(_ROW_BYTES + len(row[3]) for row in rows))
+                durable = self._commit_all()
+            finally:
+                self._database.execute(f"PRAGMA busy_timeout={round(self._retry_s * 1000)}")
+        except Exception:  # noqa: BLE001  what is wrong shows in the writer's thread, where it is told and tried again
+            return False
+        finally:
+            self._database_lock.release()
+        if durable:
+            self._tell(self._on_durable, durable)
+        return True
+
+    def _commit_all(self) -> int:
+        """Write what waits, in its order; return the seq of the last of it, 0 for nothing. `writing` is held."""
+        while self._items:
+            self._rows += _rows(self._items[0])
+            self._items.popleft()
+        if not self._rows:
+            return 0
+        rows = self._rows
+        self._commit(rows)
+        self._rows = []
+        return rows[-1][0]
+
+    def _commit(self, rows: list[Row]) -> None:
+        doubted, self._doubted = self._doubted, True
+        try:
+            self._write(rows, doubted=doubted)
+        except sqlite3.Error:
+            self._roll_back()
+            raise
+        self._merger.wrote(_PAGE_BYTES + sum(_ROW_BYTES + len(row[3]) for row in rows))
         if _identity(self.path) != self._file:
             self.lost = True
             raise StorageFailed("the file was removed or replaced while the bot runs")
+        self._doubted = False
         with self._changed:
             self._durable = rows[-1][0]
             self._changed.notify_all()
 
-    def _write(self, rows: list[Row]) -> None:
-        if self.failed is None and len(rows) <= _AT_ONCE:  # one statement, which is a transaction of its own
+    def _write(self, rows: list[Row], *, doubted: bool) -> None:
+        if not doubted and len(rows) <= _AT_ONCE:  # one statement, which is a transaction of its own
             statement = journal_file.INSERT + _MORE * (len(rows) - 1)
             self._database.execute(statement, list(chain.from_iterable(rows)))
             return
         self._database.execute("BEGIN IMMEDIATE")
-        if self.failed is not None:  # what failed before may have been written after all
+        if doubted:  # what failed before may have been written after all
             written = journal_file.last_seq(self._database)
             rows = [row for row in rows if row[0] > written]
         self._database.executemany(journal_file.INSERT, rows)

@@ -45,6 +45,11 @@ class Merger:
         """Note a commit, before `writing` is given back."""
         self._written += size_bytes
 
+    @property
+    def begins_anew(self) -> bool:
+        """Whether the next commit may begin the log anew, for which SQLite waits for the disk."""
+        return self._merged == self._written
+
     def look(self) -> None:
         """Let it be merged where there is enough. From the writer's thread alone; it waits at the bound only.
 
