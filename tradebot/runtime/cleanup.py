@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
-from typing import Literal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 
@@ -16,6 +16,9 @@ from tradebot.runtime.component import in_thread
 
 Work = Callable[[], str] | Callable[[], Awaitable[str]]
 """Does its part of the clean-up; returns what it did, in a few words. Plain functions run in a thread."""
+
+VITAL: Final = 0.5
+"""Share of what its stage has left that a vital callback may take, if its fair share is less."""
 
 Outcome = Literal["done", "off", "failed", "timed out", "skipped"]
 
@@ -77,6 +80,16 @@ async def run_callback(callback: Callback, limit_s: float, give_up: asyncio.Even
     if error is not None:
         return Done(callback.name, "failed", f"{type(error).__name__}: {error}", took_ms)
     return Done(callback.name, "done", task.result(), took_ms)
+
+
+def said(work: Coroutine[Any, Any, None]) -> Callable[[], Coroutine[Any, Any, str]]:
+    """Return `work`, which says nothing of what it did, as a callback's."""
+
+    async def run() -> str:
+        await work
+        return ""
+
+    return run
 
 
 async def _work(name: str, work: Work) -> str:

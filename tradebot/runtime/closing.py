@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tradebot.config.profile import Profile
 from tradebot.domain.commands import CancelOrder
@@ -16,7 +16,7 @@ from tradebot.domain.inventory import Inventory
 from tradebot.ports import Component
 from tradebot.runtime import last_resort
 from tradebot.runtime.checkpoints import whole_picture
-from tradebot.runtime.cleanup import Callback, SwitchedOff
+from tradebot.runtime.cleanup import VITAL, Callback, SwitchedOff, Work, run_callback, said
 from tradebot.runtime.component import TaskPart, in_thread
 from tradebot.runtime.inventory import Stocktaking, wanted
 from tradebot.runtime.leftovers import Held, left_since
@@ -25,6 +25,9 @@ from tradebot.runtime.swaps_metrics import NotExporting
 
 if TYPE_CHECKING:
     from tradebot.runtime.wiring import Run
+
+_OWN: Final = 0.9
+"""Share of its time that the final write uses by itself, so that what is late says so."""
 
 
 class Closing:
@@ -105,24 +108,22 @@ class Closing:
         return self._run.engine.open_orders()
 
     async def _persist(self) -> str:
-        """Stop deciding, then write what is not written: account, journal, checkpoint."""
-        run, shell = self._run, self._shell
-        await self._live.reloads.stop()
-        await in_thread("tradebot-history", lambda: self._live.condemn_harmful(run.coordinator.ending.error))
-        await self._feed_part.stop()
-        if not run.coordinator.ending.forced:
-            await self._hear_out()
+        """Stop deciding, then write what is not written: account, journal, checkpoint; all of it in a vital's time."""
+        run, shell, limits = self._run, self._shell, self._profile.shutdown
+        own_s = _OWN * VITAL * limits.write_deadline_s
+        end = time.monotonic() + own_s
+        await self._quieten(end - own_s / 2)
         shell.stop()
         await self._engine_part.wait()
         sound = shell.fatal is None
         if sound:
             run.dispatch.withdraw("shutdown", run.clock.now_ms())
         await in_thread("tradebot-account-save", run.venue.save)
-        limits = self._profile.shutdown
-        journal, limit_s = run.opened.journal, min(limits.callback_timeout_s, limits.write_deadline_s / 4)
+        journal = run.opened.journal
+        limit_s = min(limits.callback_timeout_s, max(0.0, end - time.monotonic()) * 2 / 3)
         self.seq = journal.last_seq
         if not await in_thread("tradebot-journal-flush", lambda: journal.flush(limit_s)):
-            cause = journal.failed or f"not within {limit_s:g} s"
+            cause = journal.failed or f"not within {limit_s:.1f} s"
             raise StorageFailed(f"{journal.last_seq - journal.durable_seq} facts are not written: {cause}")
         if not sound:
             return f"journal written (seq {self.seq:,}); no checkpoint of a suspect state"
@@ -130,17 +131,45 @@ class Closing:
             return f"journal written (seq {self.seq:,}); no checkpoint, as state.persist_on_shutdown says"
         checkpointer = run.opened.checkpointer
         checkpointer.submit(*whole_picture(run.engine))
-        if not await in_thread("tradebot-checkpoint-flush", lambda: checkpointer.flush(limit_s)):
+        left_s = min(limits.callback_timeout_s, max(0.0, end - time.monotonic()))
+        if not await in_thread("tradebot-checkpoint-flush", lambda: checkpointer.flush(left_s)):
             raise StorageFailed(f"the last checkpoint is not written; the journal is (seq {self.seq:,})")
         return f"state written (seq {self.seq:,})"
 
-    async def _hear_out(self) -> None:
+    async def _quieten(self, end: float) -> None:
+        """End until `end` (monotonic) what gives the machine events; what does not end by then holds up no writing."""
+        reloads, error = self._live.reloads, self._run.coordinator.ending.error
+
+        def condemn() -> str:
+            self._live.condemn_harmful(error)
+            return ""
+
+        def left_s() -> float:
+            return min(self._profile.shutdown.callback_timeout_s, max(0.0, end - time.monotonic()))
+
+        half_s = left_s() / 2
+        await self._try("reload", said(reloads.stop(half_s / 2)), half_s)
+        await self._try("history", condemn, left_s() / 2)
+        await self._try("market_data", said(self._feed_part.stop()), left_s() / 2)
+        if not self._run.coordinator.ending.forced:
+            await self._hear_out(left_s())
+
+    async def _try(self, name: str, work: Work, limit_s: float) -> None:
+        """Do `work` for at most `limit_s`; what becomes of it, if it is not done, is told and nothing more."""
+        done = await run_callback(Callback(name, "write", work), limit_s)
+        if done.outcome == "done":
+            return
+        self._run.coordinator.ending.stragglers.append(f"write: {name} {done.outcome}")
+        text = f"stage write: {name}: {done.outcome} ({done.text}); the state is written all the same"
+        self._log.emit("system", "WARNING", "SHUTDOWN_STAGE", text, stage="write", stragglers=[name])
+
+    async def _hear_out(self, limit_s: float) -> None:
         """Wait for the answers on their way: of an order that stays open, what has happened so far is known.
 
-        After the time a callback has, the others are heard at the next start.
+        After `limit_s` the others are heard at the next start.
         """
         heard = asyncio.ensure_future(self._shell.until(lambda: not self._shell.answers_waiting))
-        await asyncio.wait({heard}, timeout=self._profile.shutdown.callback_timeout_s)
+        await asyncio.wait({heard}, timeout=limit_s)
         heard.cancel()
 
     def close_journal(self) -> None:

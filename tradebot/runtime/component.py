@@ -104,12 +104,14 @@ class TaskPart:
         self._task.add_done_callback(self._on_done)
 
     async def stop(self) -> None:
-        """Cancel the coroutine and wait until it has ended."""
+        """Cancel the coroutine and wait until it has ended; if it did not end by an earlier stop, cancel it again."""
         self._stopping = True
-        task, self._task = self._task, None
+        task = self._task
         if task is not None and not task.done():
             task.cancel()
             await asyncio.wait({task})
+        if self._task is task:
+            self._task = None
 
     async def wait(self) -> None:
         """Wait until the coroutine, told to end by other means, has ended."""

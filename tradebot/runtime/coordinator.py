@@ -21,7 +21,7 @@ from tradebot.domain.errors import CannotStart, ExitCode
 from tradebot.domain.facts import Level
 from tradebot.domain.inventory import Inventory
 from tradebot.ports import Component, Log
-from tradebot.runtime.cleanup import Callback, Done, run_callback, tell
+from tradebot.runtime.cleanup import VITAL, Callback, Done, run_callback, said, tell
 from tradebot.runtime.inventory import tell as tell_inventory
 from tradebot.runtime.signals import Signals
 
@@ -261,7 +261,7 @@ class Coordinator:
             work.close()
             self._straggle(name, left(), "skipped")
             return
-        done = await run_callback(Callback(name, "write", _said(work)), limit_s, self._force)
+        done = await run_callback(Callback(name, "write", said(work)), limit_s, self._force)
         if done.outcome == "done":
             self._log.emit("system", "INFO", "SHUTDOWN_STAGE", f"stage {name}: done", stage=name, took_ms=done.took_ms)
         else:
@@ -285,7 +285,7 @@ class Coordinator:
             if callback.said:
                 tell(self._log, Done(callback.name, "done", "last of all"))
             if callback.vital:
-                done = await run_callback(callback, max(share_s, left_s / 2))
+                done = await run_callback(callback, max(share_s, VITAL * left_s))
             elif self._force.is_set() and callback.work is not None:
                 done = Done(callback.name, "skipped", "the exit was forced")
             else:
@@ -306,7 +306,7 @@ class Coordinator:
         parts = list(reversed(self._parts))
         for place, part in enumerate(parts):
             share_s = max(0.0, end - time.monotonic()) / (len(parts) - place)
-            stop = Callback(part.name, "close", _said(part.stop()))
+            stop = Callback(part.name, "close", said(part.stop()))
             done = await run_callback(stop, share_s)
             level: Level = "DEBUG" if done.outcome == "done" else "ERROR"
             text = (
@@ -315,14 +315,6 @@ class Coordinator:
             self._log.emit("system", level, "COMPONENT_STOPPED", text, component=part.name, took_ms=done.took_ms)
             if done.outcome != "done":
                 self.ending.stragglers.append(f"close: {part.name} {done.outcome}")
-
-
-def _said(work: Coroutine[Any, Any, None]) -> Callable[[], Coroutine[Any, Any, str]]:
-    async def run() -> str:
-        await work
-        return ""
-
-    return run
 
 
 def trace(error: BaseException) -> str:

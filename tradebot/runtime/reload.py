@@ -69,16 +69,18 @@ class Reloads:
         """Begin to serve."""
         self._task = asyncio.create_task(self._serve(), name="tradebot-reload")
 
-    async def stop(self) -> None:
-        """Let the request under way end, refuse the others, and end."""
+    async def stop(self, patience_s: float | None = None) -> None:
+        """Let the request under way end, within `patience_s` (None: a callback's time), refuse the others, and end."""
         self.close("the run is ending")
-        task, self._task = self._task, None
+        task = self._task
         if task is None:
             return
         if self._busy:
-            await asyncio.wait({task}, timeout=self.force.loaded.profile.shutdown.callback_timeout_s)
+            most_s = self.force.loaded.profile.shutdown.callback_timeout_s
+            await asyncio.wait({task}, timeout=most_s if patience_s is None else min(most_s, patience_s))
         task.cancel()
         await asyncio.wait({task})
+        self._task = None
 
     def close(self, why: str) -> None:
         """Take no further request; those that wait are answered with `why`."""
