@@ -26,7 +26,7 @@ from tradebot.exchange.credentials import Credentials
 from tradebot.exchange.dead_man import DeadMan, dead_man_of, required
 from tradebot.exchange.dialects import dialect_of
 from tradebot.exchange.hooks import Taps
-from tradebot.exchange.outcomes import Failure, Unknown
+from tradebot.exchange.outcomes import Failure, Refused, Unknown
 from tradebot.exchange.requests import Requests
 from tradebot.venues.ccxt_deadman import DeadMansSwitch, switch_of
 from tradebot.venues.ccxt_lookups import cause_of
@@ -287,9 +287,10 @@ async def test_an_engine_that_has_ended_renews_nothing_and_says_nothing() -> Non
 
 @in_loop
 async def test_it_is_ended_on_purpose_only_and_told_where_that_fails() -> None:
+    never = Guarded()
+    await never.switch.disarm(1.0)
+    assert never.asked == [], "one that never stood needs no end"
     here = Guarded()
-    await here.switch.disarm(1.0)
-    assert here.asked == [], "one that never stood needs no end"
     async with here.keeping():
         await here.until(lambda: here.switch.renewals == 1)
     here.answers = here.fails
@@ -304,6 +305,64 @@ async def test_it_is_ended_on_purpose_only_and_told_where_that_fails() -> None:
     await here.switch.disarm(1.0)
     assert here.asked[-1][1] == 0
     assert here.switch.armed is False
+
+
+@in_loop
+async def test_one_that_was_ended_is_not_set_again_by_an_engine_that_still_lives() -> None:
+    here = Guarded()
+    async with here.keeping():
+        await here.until(lambda: here.switch.renewals == 1)
+        await here.switch.disarm(1.0)
+        await asyncio.sleep(0.5)  # a third of its time and more: the renewal would have been due
+    assert [milliseconds for _, milliseconds in here.asked] == [1_000, 0]
+
+
+@in_loop
+async def test_a_renewal_under_way_is_heard_before_it_is_ended() -> None:
+    here, answered = Guarded(), asyncio.Event()
+
+    async def late() -> Failure | None:
+        await answered.wait()
+        return None
+
+    async with here.keeping():
+        await here.until(lambda: here.switch.renewals == 1)
+        here.answers = late
+        await here.until(lambda: len(here.asked) == 2)
+        ending = asyncio.create_task(here.switch.disarm(5.0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(here.asked) == 2, "the end may not arrive before the renewal"
+        answered.set()
+        await ending
+    assert [milliseconds for _, milliseconds in here.asked] == [1_000, 1_000, 0]
+    assert here.switch.armed is False
+
+
+@in_loop
+async def test_one_whose_answer_was_lost_may_stand_and_is_ended_too() -> None:
+    here = Guarded()
+    here.answers = here.fails
+    async with here.keeping():
+        await here.until(lambda: len(here.asked) == 1 and bool(here.verdicts))
+        here.answers = here.takes
+        await here.switch.disarm(1.0)
+    assert here.asked[-1][1] == 0
+    assert [kind for kind, _ in here.log.records][-1] == "DEAD_MAN_DISARMED"
+
+
+@in_loop
+async def test_one_that_the_exchange_refused_to_set_needs_no_end() -> None:
+    here = Guarded()
+
+    async def refuses() -> Failure | None:
+        return Refused("EGeneral:Permission denied", "no")
+
+    here.answers = refuses
+    async with here.keeping():
+        await here.until(lambda: bool(here.verdicts))
+        await here.switch.disarm(1.0)
+    assert {milliseconds for _, milliseconds in here.asked} == {1_000}
 
 
 @in_loop

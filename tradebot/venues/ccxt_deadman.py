@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from tradebot.config.sections.exchange import Exchange
 from tradebot.exchange.dead_man import DeadMan
-from tradebot.exchange.outcomes import Failure
+from tradebot.exchange.outcomes import Failure, Unknown
 from tradebot.exchange.requests import Requests
 from tradebot.ports import Log
 from tradebot.venues.ccxt_lookups import cause_of
@@ -47,6 +48,10 @@ class DeadMansSwitch:
         self._fall: asyncio.TimerHandle | None = None
         self._failures = 0
         self._cause = ""
+        self._over = False
+        self._perhaps = False  # whether a request to set it may have had its effect
+        self._heard = asyncio.Event()
+        self._heard.set()
         self.armed = False
         """Whether it was set in this run and was not ended since."""
         self.fallen = False
@@ -55,15 +60,17 @@ class DeadMansSwitch:
         """How often it was set."""
 
     async def keep(self, lives: Lives) -> None:
-        """Arm it and renew it until cancelled."""
+        """Arm it and renew it until cancelled; once it was ended, it is set no more."""
         third, loop = self._seconds / 3, asyncio.get_running_loop()
         try:
             while True:
                 began = loop.time()
                 alive = await _within(third, lives)
-                if alive is False:  # the engine has ended, and with it whoever could renew it
+                if alive is False or self._over:  # the engine has ended, or the switch has: nobody may renew it
                     await asyncio.Event().wait()
-                self._cause = await self._ask(self._seconds * 1000, third) if alive else SILENT
+                self._cause = await self._renew(third) if alive else SILENT
+                if self._over:
+                    continue
                 if not self._cause:
                     self._stands()
                     wait_s = began + third - loop.time()
@@ -76,27 +83,44 @@ class DeadMansSwitch:
             self._end_timer()
 
     async def disarm(self, within_s: float) -> None:
-        """End it, so that the orders that are left stay; what cannot be ended in time is told."""
-        if not self.armed:
-            return
+        """End it for good, so that the orders that are left stay; what cannot be ended in time is told."""
+        self._over = True
+        if not self._heard.is_set():  # a renewal that arrived after the end would set it again
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._heard.wait(), within_s / 2)
+            within_s -= loop.time() - began
         self._end_timer()
+        if not self._perhaps:
+            return
         why = await self._ask(0, within_s)
         if why:
             text = f"the dead man's switch could not be ended, {self._words} within {self._seconds} s: {why}"
             self._log.emit("orders", "ERROR", "DEAD_MAN_NOT_DISARMED", text, cause=why)
         else:
-            self.armed = False
+            self.armed = self._perhaps = False
             self._log.emit("orders", "INFO", "DEAD_MAN_DISARMED", "the dead man's switch is ended: orders stay")
+
+    async def _renew(self, within_s: float) -> str:
+        """Set it; return why that is not known to be done, "" where it is."""
+        self._heard.clear()
+        try:
+            return await self._ask(self._seconds * 1000, within_s)
+        finally:
+            self._heard.set()
 
     async def _ask(self, milliseconds: int, within_s: float) -> str:
         loop = asyncio.get_running_loop()
         left_s = loop.time()
+        stood, self._perhaps = self._perhaps, True
         try:
             async with asyncio.timeout(within_s):
                 failure = await self._send(milliseconds)
         except TimeoutError:
             return f"no answer within {within_s:.1f} s"
         if failure is not None:
+            self._perhaps = stood or isinstance(failure, Unknown)
             return cause_of(failure)
         if milliseconds:  # it counts from when the request left: the exchange may have taken it at once
             self._end_timer()
