@@ -81,6 +81,21 @@ def test_a_symbol_that_leaves_is_not_warming_up() -> None:
     ]
 
 
+def test_a_symbol_that_waits_after_its_stop_loss_is_told_as_that() -> None:
+    drops = (drop("A/USDT", warm_in_s=60.0), drop("B/USDT", warm_in_s=200.4, rearming=True), drop("C/USDT"))
+    (market,) = rows(structs.replace(LittleBot().snapshot(), drops=drops))["market"]
+    assert market.endswith(" · 1 warming up, not bought yet · 1 waiting for a new anchor after a stop loss, 3:20 left")
+
+
+def test_a_journal_that_this_start_rebuilt_is_told_as_long_as_the_run_lasts() -> None:
+    shown = LittleBot().snapshot()
+    assert "rebuilt" not in rows(shown)
+    assert status_rows(about_status(shown, rebuilt=True))[0] == (
+        "rebuilt",
+        "the journal was damaged, this start wrote it anew · STATE_REBUILT in the events log",
+    )
+
+
 def test_a_rejected_edit_shows_its_first_faults() -> None:
     faults = tuple(
         FaultView(file="my.toml", line=n, column=1, key="drop.x", message="unknown key") for n in range(1, 6)
@@ -163,6 +178,8 @@ def test_a_journal_that_cannot_be_written_is_told_before_all_else() -> None:
         f"nothing can be sent: the journal cannot be written · {cause}",
     )
     assert next(iter(structs.asdict(shown.status))) == "journal_failed", "first in the JSON, too"
+    since = about_status(shown, journal_failed_ms=BEGUN_MS - 131_000)
+    assert status_rows(since)[0][1] == f"nothing can be sent for 2:11: the journal cannot be written · {cause}"
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def end(bot: Bot, there: Exchange) -> tuple[int, dict[str, Any]]:
     found: dict[str, Any] = session(there.folder)["shutdown"]["inventory"]
     (told,) = [one for one in records(there.folder) if one["event_type"] == "FINAL_INVENTORY"]
     assert {key: told[key] for key in found} == found
-    assert "left at binance: " in bot.text
+    assert "left at binance at http://127.0.0.1:" in bot.text
     for order in found["orders"][:5]:
         assert (
             f"open: buy {order['remaining']} {order['symbol']} at {order['price']} ({order['client_id']})" in bot.text

@@ -240,3 +240,22 @@ def test_a_start_that_goes_back_to_looser_limits_buys_nothing_until_it_is_resume
             bot.send(signal.SIGTERM)
             assert bot.end() == 0, bot.text
         assert ("POSITION_OPENED" in kinds(tmp_path)) == again
+
+
+def test_a_run_whose_output_nobody_takes_keeps_its_exit_code_and_its_report(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no device that is always full")
+    write_profile(tmp_path)
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tradebot.cli.main", "--profile", "quick.toml", "--headless", "--for", "1"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert session(tmp_path)["exit_code"] == 0
+    assert (tmp_path / "latest_session" / "report.txt").is_file()

@@ -67,13 +67,17 @@ async def test_a_journal_that_cannot_be_written_is_told_by_the_status_until_it_c
     async with running(write_profile(tmp_path)) as live:
         journal = live.run.opened.journal
         assert live.operator.status().journal_failed == ""
+        begun_ms = live.run.clock.now_ms()
         with closing(sqlite3.connect(journal.path, isolation_level=None)) as another:
             another.execute("BEGIN IMMEDIATE")
             live.operator.pause(who="ana")
             await live.until(lambda: journal.failed is not None)
             status = live.operator.status()
             assert "cannot be written" in status.journal_failed
+            await live.until(lambda: live.operator.status().journal_failed_ms > 0)
+            assert begun_ms <= live.operator.status().journal_failed_ms <= live.run.clock.now_ms()
             assert (status.buying, status.buying_held) == (True, "the journal cannot be written")
             another.execute("ROLLBACK")
         await live.until(lambda: journal.failed is None)
-        assert (live.operator.status().journal_failed, live.operator.status().buying_held) == ("", "")
+        status = live.operator.status()
+        assert (status.journal_failed, status.journal_failed_ms, status.buying_held) == ("", 0, "")

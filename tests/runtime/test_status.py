@@ -10,7 +10,8 @@ from tradebot.domain.events import QuoteSeen
 from tradebot.domain.market import Instrument
 from tradebot.domain.views import PendingView, ProbationView, ProfileView, SwitchView
 from tradebot.engine.engine import Engine
-from tradebot.runtime.status import Status, Warming, money_of, status_lines, warming
+from tradebot.engine.state import Closed
+from tradebot.runtime.status import Status, Warming, money_of, place_of, rearming, status_lines, warming
 
 NOW_MS = 1_700_000_000_000
 AAA, BBB = "AAA/USDT", "BBB/USDT"
@@ -54,6 +55,8 @@ def test_a_rehearsal_is_told_with_its_address_and_real_orders_in_plain_words() -
     assert money_of(of_venue("ccxt")) == "orders go to binance"
     there = 'exchange.base_url = "http://127.0.0.1:8900"'
     assert money_of(of_venue("ccxt", there)) == "orders go to binance at http://127.0.0.1:8900, a rehearsal"
+    assert place_of(of_venue("ccxt", there)) == "binance at http://127.0.0.1:8900, a rehearsal"
+    assert (place_of(of_venue("ccxt")), place_of(of_venue("paper"))) == ("binance", "the paper venue")
 
 
 def test_the_first_line_says_what_holds_buying() -> None:
@@ -134,6 +137,35 @@ def test_a_window_warms_from_its_first_price_on() -> None:
     assert warming(machine.symbols.values(), NOW_MS + 4_000) == Warming(2, 3_000)
     assert warming(machine.symbols.values(), NOW_MS + 5_000) == Warming(1, 2_000)
     assert warming(machine.symbols.values(), NOW_MS + 7_000) is None
+
+
+def rearms(machine: Engine, name: str, now_ms: int) -> bool:
+    return rearming(machine.desk, machine.symbols[name], now_ms)
+
+
+def test_after_a_stop_loss_the_wait_is_that_of_a_new_anchor_and_no_longer_than_it_alone_explains() -> None:
+    machine = engine({"kind": "rolling_high", "window_s": 60, "window_buckets": 60, "warmup_s": 5})
+    for name in (AAA, BBB):
+        machine.process(QuoteSeen(name, 99.99, 100.01, 1.0, 1.0, NOW_MS), NOW_MS)
+    assert not rearms(machine, AAA, NOW_MS)
+    lost_ms = NOW_MS + 20_300
+    machine.state.closed.update({AAA: Closed(lost_ms, "stop_loss"), BBB: Closed(lost_ms, "take_profit")})
+    assert not rearms(machine, AAA, lost_ms), "its window is warm"
+    for name in (AAA, BBB):
+        machine.symbols[name].anchor.reset()
+    assert rearms(machine, AAA, lost_ms)
+    assert not rearms(machine, BBB, lost_ms), "it is cold for another cause"
+    machine.process(QuoteSeen(AAA, 99.99, 100.01, 1.0, 1.0, lost_ms + 900), lost_ms + 900)
+    assert rearms(machine, AAA, lost_ms + 4_900)
+    assert not rearms(machine, AAA, lost_ms + 5_800), "warm again"
+    machine.symbols[AAA].anchor.reset()
+    assert not rearms(machine, AAA, lost_ms + 6_000), "there were no prices, or they were lost since"
+
+
+def test_the_wait_after_a_stop_loss_has_a_line_of_its_own() -> None:
+    lines = status_lines(status(rearming=Warming(2, 14_385_001)))
+    assert lines[2] == "after a stop loss 2 symbols wait for a new anchor, 3:59:46 left"
+    assert "warming" not in lines[1]
 
 
 def test_a_session_high_needs_no_time() -> None:

@@ -151,7 +151,7 @@ def test_looking_changes_no_decision(kind: str) -> None:
             found += engine.process(event, now)[0]
             if looked_at:
                 for later in (now, now + 50, now + 136):
-                    _drop(engine.symbols["AAA/USDT"], later, 0, leaving=False)
+                    _drop(engine.desk, engine.symbols["AAA/USDT"], later, 0, leaving=False)
         return found
 
     plain = facts(looked_at=False)

@@ -9,9 +9,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tradebot.cli.faulty_start import way_back
-from tradebot.cli.streams import forget_terminal, say
+from tradebot.cli.streams import flush_end, forget_terminal, say, show_end
 from tradebot.config.faults import ProfileInvalid
-from tradebot.config.secrets import mask
 from tradebot.domain.errors import DataInvalid, StorageFailed
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
 
@@ -56,6 +55,7 @@ def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None =
     from tradebot.runtime.generations import choose
     from tradebot.runtime.leftovers import held
     from tradebot.runtime.running import finish, last_lines, refusal_lines
+    from tradebot.runtime.status import place_of
     from tradebot.runtime.wiring import Makers, Options, wire
     from tradebot.telemetry.console import Console, NoConsole
 
@@ -82,20 +82,14 @@ def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None =
     finished = finish(wired, before, say)
     forget_terminal()
     if finished.ending.refusal:
-        sys.stdout.flush()
+        flush_end()
         for line in refusal_lines(finished):
             say(line)
         return finished.ending.code
     _report(wired)
-    for line in last_lines(finished, wired.loaded.profile.shutdown.open_orders, _place(wired)):
-        print(mask(line))
-    return finished.ending.code
-
-
-def _place(wired: Run) -> str:
-    """Return where orders went, in words."""
     profile = wired.loaded.profile
-    return "the paper venue" if profile.venue.kind == "paper" else profile.exchange.name
+    show_end("\n".join(last_lines(finished, profile.shutdown.open_orders, place_of(profile))))
+    return finished.ending.code
 
 
 def _report(wired: Run) -> None:
@@ -106,7 +100,7 @@ def _report(wired: Run) -> None:
     folder = wired.telling.session.folder
     try:
         report = session_report(folder, _prices(wired), _balances(wired))
-        print(f"\n{to_text(report)}\n")
+        show_end(f"\n{to_text(report)}\n")
         store(report, folder)
     except (DataInvalid, StorageFailed) as error:
         say(f"no report: {error}")

@@ -47,7 +47,7 @@ def status_rows(shown: Snapshot) -> list[tuple[str, str]]:
     status = shown.status
     errors = f"{many(status.errors, 'error')}, {many(status.warnings, 'warning')} · {status.session}"
     return [
-        *([("journal", journal_words(status.journal_failed))] if status.journal_failed else []),
+        *_journal(status),
         ("market", _market(shown)),
         *holding_rows(shown),
         ("result", _result(status)),
@@ -57,6 +57,15 @@ def status_rows(shown: Snapshot) -> list[tuple[str, str]]:
         *_profile(status.profile, status.at_ms),
         ("log", errors),
     ]
+
+
+def _journal(status: StatusView) -> list[tuple[str, str]]:
+    rows = []
+    if status.journal_failed:
+        rows.append(("journal", journal_words(status.journal_failed, status.at_ms, status.journal_failed_ms)))
+    if status.rebuilt:
+        rows.append(("rebuilt", "the journal was damaged, this start wrote it anew · STATE_REBUILT in the events log"))
+    return rows
 
 
 def set_by(switch: SwitchView) -> str:
@@ -94,11 +103,14 @@ def _buying(status: StatusView) -> str:
 def _market(shown: Snapshot) -> str:
     status = shown.status
     leaving = sum(1 for drop in shown.drops if drop.gate == LEAVING)
-    warming = sum(1 for drop in shown.drops if drop.warm_in_s > 0 and drop.gate != LEAVING)
+    cold = [drop for drop in shown.drops if drop.warm_in_s > 0 and drop.gate != LEAVING]
+    again = [drop.warm_in_s for drop in cold if drop.rearming]
+    warming = len(cold) - len(again)
     age = "no price yet" if status.age_s is None else f"newest price {status.age_s:.1f} s old"
     parts = [many(status.symbols, "symbol"), age]
     parts += [f"{status.stale} stale"] if status.stale else []
     parts += [f"{warming} warming up, not bought yet"] if warming else []
+    parts += [f"{len(again)} waiting for a new anchor after a stop loss, {span(max(again))} left"] if again else []
     parts += [f"{leaving} leaving, not bought any more"] if leaving else []
     return " · ".join(parts)
 

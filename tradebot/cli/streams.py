@@ -17,9 +17,7 @@ def forget_terminal() -> None:
     """
     for number in (0, 1, 2):
         if hung_up(number):
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            os.dup2(nowhere, number)
-            os.close(nowhere)
+            _lead_nowhere(number)
 
 
 def say(line: str) -> None:
@@ -30,6 +28,23 @@ def say(line: str) -> None:
         forget_terminal()
 
 
+def show_end(text: str) -> None:
+    """Print what is told once a run is over; where nobody can read it, the run has ended as it has all the same."""
+    try:
+        print(mask(text))
+    except (OSError, ValueError):
+        _lead_nowhere(1)
+    flush_end()
+
+
+def flush_end() -> None:
+    """Let everything printed leave; where nobody can read it, it is dropped."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        _lead_nowhere(1)
+
+
 def hung_up(number: int) -> bool:
     """Whether a descriptor leads to a terminal that was closed."""
     try:
@@ -37,3 +52,9 @@ def hung_up(number: int) -> bool:
     except termios.error as error:
         return bool(error.args[0] == errno.EIO)
     return False
+
+
+def _lead_nowhere(number: int) -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, number)
+    os.close(nowhere)

@@ -26,9 +26,10 @@ def fence_rows(
     return rows
 
 
-def journal_words(failed: str) -> str:
-    """Return what it means that the journal cannot be written, for the cause that it names."""
-    return f"nothing can be sent: the journal cannot be written · {failed}"
+def journal_words(failed: str, now_ms: int, since_ms: int) -> str:
+    """Return what it means that the journal cannot be written, since when (0 where that is not known yet), and why."""
+    span = f" for {_span(now_ms - since_ms)}" if since_ms else ""
+    return f"nothing can be sent{span}: the journal cannot be written · {failed}"
 
 
 def _span(span_ms: int) -> str:

@@ -151,7 +151,10 @@ class GenerationView(View, frozen=True):
 
 
 class DropView(View, frozen=True):
-    """One symbol: its price, its anchor and how far below it is. `gate` is what a buy was last stopped by."""
+    """One symbol: its price, its anchor and how far below it is. `gate` is what a buy was last stopped by.
+
+    `rearming` says that `warm_in_s` is the wait for a new anchor after a stop loss.
+    """
 
     symbol: str
     bid: float
@@ -165,6 +168,7 @@ class DropView(View, frozen=True):
     warm_in_s: float
     stale: bool
     gate: str = ""
+    rearming: bool = False
 
 
 class PositionView(View, frozen=True):
@@ -273,12 +277,16 @@ class DriftView(View, frozen=True):
 class StatusView(View, frozen=True, kw_only=True):
     """The run at one moment; `pnl` is realised since the start, `held` what positions are worth at their bids.
 
-    `journal_failed` is why the journal cannot be written and nothing can be sent, "" while it can. `money` says whose
-    money is traded, and where; `buying` is the toggle, `buying_held` what of the machine, the venue or the clock holds
-    buys back all the same.
+    `journal_failed` is why the journal cannot be written and nothing can be sent, "" while it can, `journal_failed_ms`
+    since when. `rebuilt` says that this start rebuilt a damaged journal. `money` says whose money is traded, and where;
+    `buying` is the toggle, `buying_held` what of the machine, the venue or the clock holds buys back all the same.
+    `warming` counts the symbols without a warm price window, `rearming` those of them that wait for a new anchor after
+    a stop loss.
     """
 
     journal_failed: str = ""
+    journal_failed_ms: int = 0
+    rebuilt: bool = False
     at_ms: int
     run: str
     instance: str
@@ -298,6 +306,7 @@ class StatusView(View, frozen=True, kw_only=True):
     symbols: int
     stale: int
     warming: int
+    rearming: int = 0
     positions: int
     intents: int
     orders: int

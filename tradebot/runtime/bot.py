@@ -218,10 +218,12 @@ class Bot:
     def _journal_failed(self, error: StorageFailed) -> None:
         if self._run.opened.journal.lost:
             self._shell.fail(error)
-        else:
-            self._shell.fault("journal", error, back_off=False)
+            return
+        self._run.journal_failed_ms = self._run.clock.now_ms()
+        self._shell.fault("journal", error, back_off=False)
 
     def _journal_recovered(self, seq: int) -> None:
+        self._run.journal_failed_ms = 0
         self._shell.well("journal")
         self._log.emit(
             "events", "WARNING", "JOURNAL_RECOVERED", f"The journal is written again, up to seq {seq}", seq=seq

@@ -18,7 +18,7 @@ from tradebot.domain.orders import UNSENT
 from tradebot.domain.profile_words import files_words
 from tradebot.domain.views import ProfileView
 from tradebot.engine.anchors import Anchor
-from tradebot.engine.desk import SymbolState
+from tradebot.engine.desk import Desk, SymbolState
 from tradebot.ports import Recorder
 from tradebot.runtime.drift_views import drift_lines
 from tradebot.runtime.errorbook import ErrorBook
@@ -30,13 +30,18 @@ if TYPE_CHECKING:
 
 def money_of(profile: Profile) -> str:
     """Return in words whose money is traded; a rehearsal is told as one, with its address."""
+    return "paper money" if profile.venue.kind == "paper" else f"orders go to {place_of(profile)}"
+
+
+def place_of(profile: Profile) -> str:
+    """Return in words where orders go."""
     if profile.venue.kind == "paper":
-        return "paper money"
+        return "the paper venue"
     exchange = profile.exchange
     if not exchange.base_url:
-        return f"orders go to {exchange.name}"
+        return exchange.name
     there = urlsplit(exchange.base_url)
-    return f"orders go to {exchange.name} at {there.scheme}://{there.netloc.rpartition('@')[2]}, a rehearsal"
+    return f"{exchange.name} at {there.scheme}://{there.netloc.rpartition('@')[2]}, a rehearsal"
 
 
 class Warming(Struct, frozen=True):
@@ -49,9 +54,10 @@ class Warming(Struct, frozen=True):
 class Status(Struct, frozen=True):
     """The run at one moment. `age_s` is the age of the newest price, None before the first.
 
-    `held` is what the positions are worth at the last bids, in quote; `watched` counts the symbols; `buying` and
-    `exits` are the toggles. `in_force` is the version of the profile at `at_ms`, None before the first; `paused` says
-    who paused buying. `fences` are lines of what holds trading back at the venue, `buying_held` says it in a word.
+    `held` is what the positions are worth at the last bids, in quote; `watched` counts the symbols, `rearming` those
+    that wait for a new anchor after a stop loss and are not `warming`; `buying` and `exits` are the toggles.
+    `in_force` is the version of the profile at `at_ms`, None before the first; `paused` says who paused buying.
+    `fences` are lines of what holds trading back at the venue, `buying_held` says it in a word.
     """
 
     profile: str
@@ -71,6 +77,7 @@ class Status(Struct, frozen=True):
     held: Decimal = ZERO
     watched: int = 0
     warming: Warming | None = None
+    rearming: Warming | None = None
     buying: bool = True
     exits: bool = True
     money: str = "paper money"
@@ -141,6 +148,9 @@ def status_lines(status: Status) -> list[str]:
 def _notices(status: Status) -> list[str]:
     """Return a line each of what an operator has done or has to do; none where the profile alone is at work."""
     lines = list(status.fences)
+    if again := status.rearming:
+        count = f"{again.symbols} {'symbol waits' if again.symbols == 1 else 'symbols wait'}"
+        lines.append(f"after a stop loss {count} for a new anchor, {_span(-(-again.left_ms // 1000))} left")
     if status.flattening:
         lines.append(f"selling everything, buying paused by {status.paused} · `tradebot resume` ends it")
     elif status.paused:
@@ -175,6 +185,16 @@ def warming(symbols: Iterable[SymbolState], now_ms: int) -> Warming | None:
     return Warming(len(left), max(left)) if left else None
 
 
+def rearming(desk: Desk, symbol: SymbolState, now_ms: int) -> bool:
+    """Return whether the price window is cold at `now_ms` since a stop loss made its anchor form anew."""
+    closed, anchor = desk.state.closed.get(symbol.symbol), symbol.anchor
+    if closed is None or closed.reason != "stop_loss" or not desk.profile.drop.rearm:
+        return False
+    begun = anchor.first < 0 or anchor.first >= closed.at_ms // anchor.width_ms
+    at_the_latest_ms = closed.at_ms + (anchor.warm_buckets + 1) * anchor.width_ms  # later it is for want of prices
+    return begun and now_ms < at_the_latest_ms and cold_ms(anchor, now_ms) > 0
+
+
 class Profiles(Protocol):
     """Knows which version of the profile is in force."""
 
@@ -197,9 +217,10 @@ class StatusChore:
 
     def run(self, now_ms: int) -> Event | None:
         """Take it."""
-        run, state, book = self._run, self._run.engine.state, self._run.book
+        run, state, book, desk = self._run, self._run.engine.state, self._run.book, self._run.engine.desk
         profile, symbols = run.loaded.profile, run.engine.symbols
         failed = journal_failed(run.opened.journal)
+        again = [one for one in symbols.values() if rearming(desk, one, now_ms)]
         self.next_due_ms = now_ms + round(profile.engine.loop_sleep_s * 1000)
         newest = max((symbol.seen_ms for symbol in symbols.values()), default=-1)
         positions = state.ledger.positions
@@ -223,16 +244,17 @@ class StatusChore:
                 (one.amount * exact(symbols[name].bid) for name, one in positions.items() if name in symbols), ZERO
             ),
             watched=len(symbols),
-            warming=warming(symbols.values(), now_ms),
+            warming=warming((one for one in symbols.values() if one not in again), now_ms),
+            rearming=warming(again, now_ms),
             buying=profile.features.buying,
             exits=profile.features.exits,
             in_force=self._profiles.view(),
             at_ms=now_ms,
             paused=state.paused,
             flattening=state.flattening,
-            buying_held=buying_held(run.engine.desk, failed),
+            buying_held=buying_held(desk, failed),
             fences=(
-                *([journal_words(failed)] if failed else []),
+                *([journal_words(failed, now_ms, run.journal_failed_ms)] if failed else []),
                 *fence_lines(state.fences, symbols, now_ms),
                 *drift_lines(run.engine),
             ),

@@ -29,7 +29,7 @@ from tradebot.engine.desk import OUTSIDE, Desk, SymbolState
 from tradebot.engine.exits import DeclaredExits, ExitRules
 from tradebot.runtime.drift_views import drift_view
 from tradebot.runtime.fence_views import buying_held, halted_view, journal_failed, stopped_view, venue_view
-from tradebot.runtime.status import cold_ms, money_of
+from tradebot.runtime.status import cold_ms, money_of, rearming
 
 if TYPE_CHECKING:
     from tradebot.runtime.wiring import Run
@@ -50,7 +50,8 @@ def snapshot(
     return Snapshot(
         status=status(run, profile, now_ms),
         drops=tuple(
-            _drop(symbol, now_ms, oldest_ms, leaving=name in desk.leaving) for name, symbol in desk.symbols.items()
+            _drop(desk, symbol, now_ms, oldest_ms, leaving=name in desk.leaving)
+            for name, symbol in desk.symbols.items()
         ),
         positions=tuple(
             _position(position, desk.symbols.get(name), exits) for name, position in state.ledger.positions.items()
@@ -69,6 +70,8 @@ def status(run: Run, profile: ProfileView, now_ms: int) -> StatusView:
     market, failed = _market(desk, now_ms), journal_failed(run.opened.journal)
     return StatusView(
         journal_failed=failed,
+        journal_failed_ms=run.journal_failed_ms if failed else 0,
+        rebuilt=errors.count("ERROR", "STATE_REBUILT") > 0,
         at_ms=now_ms,
         run=run.name,
         instance=settings.bot.instance,
@@ -88,6 +91,7 @@ def status(run: Run, profile: ProfileView, now_ms: int) -> StatusView:
         symbols=len(desk.symbols),
         stale=market.stale,
         warming=market.warming,
+        rearming=market.rearming,
         positions=len(ledger.positions),
         intents=len(state.intents),
         orders=len(state.orders),
@@ -126,17 +130,19 @@ class _Market(Struct, frozen=True):
     newest_ms: int
     stale: int
     warming: int
+    rearming: int
 
 
 def _market(desk: Desk, now_ms: int) -> _Market:
     oldest_ms = _oldest_ms(desk, now_ms)
-    newest_ms, stale, warming = -1, 0, 0
+    newest_ms, stale, warming, again = -1, 0, 0, 0
     for symbol in desk.symbols.values():
         seen_ms = symbol.seen_ms
         newest_ms = max(newest_ms, seen_ms)
         stale += seen_ms < oldest_ms
         warming += cold_ms(symbol.anchor, now_ms) > 0
-    return _Market(newest_ms, stale, warming)
+        again += rearming(desk, symbol, now_ms)
+    return _Market(newest_ms, stale, warming, again)
 
 
 def _oldest_ms(desk: Desk, now_ms: int) -> int:
@@ -150,7 +156,7 @@ def _flattening(desk: Desk) -> tuple[str, ...]:
     return tuple(sorted({*state.ledger.positions, *state.by_symbol})) if state.flattening else ()
 
 
-def _drop(symbol: SymbolState, now_ms: int, oldest_ms: int, *, leaving: bool) -> DropView:
+def _drop(desk: Desk, symbol: SymbolState, now_ms: int, oldest_ms: int, *, leaving: bool) -> DropView:
     seen = symbol.seen_ms >= 0
     anchor = symbol.anchor.value(now_ms)
     mid = (symbol.bid + symbol.ask) * 0.5
@@ -165,6 +171,7 @@ def _drop(symbol: SymbolState, now_ms: int, oldest_ms: int, *, leaving: bool) ->
         spread_bps=spread_bps(symbol) if seen else 0.0,
         age_s=(now_ms - symbol.seen_ms) / 1000 if seen else None,
         warm_in_s=cold_ms(symbol.anchor, now_ms) / 1000,
+        rearming=rearming(desk, symbol, now_ms),
         stale=symbol.seen_ms < oldest_ms,
         gate="market.symbols" if leaving else symbol.gate,
     )

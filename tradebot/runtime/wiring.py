@@ -101,6 +101,7 @@ class Run(Struct):
     lease: Lease  # on the account
     patience: Patience  # with an exchange that is away
     delisted: tuple[str, ...]  # held, and not traded there any more
+    journal_failed_ms: int = 0  # since when the journal cannot be written, 0 while it can
 
     def make_feed(self) -> Callable[[Profile, Clock], Feed]:
         """Return what makes the feed that a profile names."""
