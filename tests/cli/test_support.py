@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         )  # fmt: skip
         said = f"{text}: {echo()} mailed to {MAIL} from {ADDRESS} and {SIXTH} at 00:01:22, not from 127.0.0.1"
         (session.logs / "system.jsonl").write_text(json.dumps({"message": said}) + "\n")
-        (session.logs / "stackdump.txt").write_text(f"-- task of {KEY} in {Path.home()}/bot\n")
+        (session.folder / "stackdump.txt").write_text(f"-- task of {KEY} in {Path.home()}/bot\n")
         (session.folder / "profiles" / "p.toml").write_text(f"# {KEY}\n")
         session.close()
     (tmp_path / "state" / "ask").mkdir(parents=True)
@@ -53,7 +53,7 @@ def test_a_bundle_holds_what_helps_and_nobody_s_secrets(folder: Path, capsys: py
     assert bundle.stat().st_mode & 0o777 == 0o600
     told = contents(bundle)
     assert set(told) == {
-        "versions.json", "profile.toml", "session.json", "logs/system.jsonl", "logs/stackdump.txt", "journal.jsonl",
+        "versions.json", "profile.toml", "session.json", "logs/system.jsonl", "stackdump.txt", "journal.jsonl",
     }  # fmt: skip
     assert {name: found for name, text in told.items() if (found := found_in(text))} == {}
     assert found_in(bundle.read_bytes()) == []

@@ -77,7 +77,9 @@ def _result(found: Sequence[Finding]) -> str:
 
 
 def _head(case: Case) -> str:
-    where = "filled on paper" if not case.trades else f"sent to {case.profile.exchange.name}"
+    from tradebot.runtime.status import place_of
+
+    where = "filled on paper" if not case.trades else f"sent to {place_of(case.profile)}"
     return f"{case.loaded.name} · {case.loaded.path} · orders are {where} · home {case.home}"
 
 

@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _look(args: argparse.Namespace, profile: Profile, folder: Path) -> int:
     from tradebot.runtime.recovering import copied
+    from tradebot.runtime.status import place_of
 
     with copied(folder) as copy:
         if args.rebuild:
@@ -68,7 +69,7 @@ def _look(args: argparse.Namespace, profile: Profile, folder: Path) -> int:
     if args.json:
         print(json.dumps(_document(profile, folder, rehearsed, venue), indent=2, ensure_ascii=False))
     else:
-        _show(folder, rehearsed, venue)
+        _show(folder, rehearsed, place_of(profile) if venue and profile.venue.kind == "ccxt" else venue)
     return ExitCode.RECOVERY_REFUSED if rehearsed.damage else ExitCode.CLEAN
 
 

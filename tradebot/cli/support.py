@@ -30,7 +30,7 @@ FACTS: Final = 2_000
 """So many of the journal's last facts are in it."""
 
 _MOST_BYTES: Final = 5_000_000  # of the end of one file
-_KEPT: Final = ("logs", "metrics")
+_KEPT: Final = ("logs/**/*", "metrics/**/*", "stackdump*.txt")
 _MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _ADDRESSES: Final = (
     re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)"),
@@ -147,7 +147,7 @@ def _session(sessions: Path, instance: str) -> Iterator[Part]:
         except StorageFailed:
             continue  # no session, or one of another version: it is not what is asked about
         yield Part("session.json", f"the record of session {folder.name}", _end_of(folder / "session.json"))
-        for path in sorted(path for name in _KEPT for path in (folder / name).rglob("*") if path.is_file()):
+        for path in sorted(path for name in _KEPT for path in folder.glob(name) if path.is_file()):
             what = f"the last {_MOST_BYTES:,} bytes" if path.stat().st_size > _MOST_BYTES else "whole"
             yield Part(str(path.relative_to(folder)), what, _end_of(path))
         return
