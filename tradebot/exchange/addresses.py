@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from tradebot.domain.errors import CannotStart, ExitCode
+from tradebot.exchange.sending import SentAtOnce
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
 _SOCKETS = {"http": "ws", "https": "wss"}
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})  # what aiohttp follows
 
 
 class Elsewhere(aiohttp.ClientError):
@@ -116,12 +118,16 @@ class LoopbackConnector(aiohttp.TCPConnector):
             raise Elsewhere(f"{req.url.host}:{req.url.port} is not the address that is allowed")
 
 
-async def _no_redirect(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
-    raise Elsewhere("the exchange answered with another address, which would be told the key")
+async def _no_redirect(request: ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    response = await handler(request)
+    if response.status in _REDIRECTS:
+        response.close()
+        raise Elsewhere("the exchange answered with another address, which would be told the key")
+    return response
 
 
 def session_of(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
     """Return a session over `connector` that follows no redirect and no proxy of the environment. Needs a loop."""
-    watch = aiohttp.TraceConfig()
-    watch.on_request_redirect.append(_no_redirect)
-    return aiohttp.ClientSession(connector=connector, trace_configs=[watch], trust_env=False)
+    return aiohttp.ClientSession(
+        connector=connector, request_class=SentAtOnce, middlewares=(_no_redirect,), trust_env=False
+    )
