@@ -150,15 +150,11 @@ class LiveShell:
         """
         if self.fatal is None:
             self.inject(event)
-        try:
-            self._schedule(self._dispatch.close_entries(self._clock.now_ms(), sound=self.fatal is None))
-        except (StateSuspect, StorageFailed) as error:
-            self.fail(error)
+        self._ask(self._dispatch.close_entries, sound=self.fatal is None)
 
     def send(self, command: Command) -> None:
         """Hand a command to the venue past the machine, which does not know of its cause. From the loop's thread."""
-        what = f"venue: {type(command).__name__}"
-        self._ask_venue(what, self._venue.submit, command, self._clock.now_ms())
+        self._ask_venue(f"venue: {type(command).__name__}", self._venue.submit, command, self._clock.now_ms())
         self.wake()
 
     def wake(self) -> None:
@@ -176,8 +172,21 @@ class LiveShell:
         """Send what has become durable; a loop that is over or about to end sends nothing."""
         if self._stopping or self._over or self.fatal is not None:
             return
+        self._ask(self._dispatch.poll, later=True)
+        self._settle_soon()
+
+    def _settle_soon(self) -> None:
+        """Let what is owed of requests be told after their tasks have begun, which wait for the loop already."""
+        if self._dispatch.owing and self._loop is not None:
+            self._loop.call_soon(self._settle)
+
+    def _settle(self) -> None:
+        if self._dispatch.owing and self.fatal is None:
+            self._ask(self._dispatch.settle)
+
+    def _ask(self, ask: Callable[..., Sequence[Due]], **how: bool) -> None:
         try:
-            self._schedule(self._dispatch.poll(self._clock.now_ms()))
+            self._schedule(ask(self._clock.now_ms(), **how))
         except (StateSuspect, StorageFailed) as error:
             self.fail(error)
         self.wake()
@@ -268,7 +277,10 @@ class LiveShell:
         before = self.events
         try:
             self._drain()
-            self._do_chores()
+            if self._dispatch.owing:
+                self._settle_soon()
+            else:
+                self._do_chores()
         except (StateSuspect, StorageFailed) as error:
             self.fail(error)
         finally:
@@ -280,9 +292,10 @@ class LiveShell:
         self._tell_watchers(over=self.fatal is not None)
 
     def _drain(self) -> None:
+        """Work the queue off. A request that left ends it: its task begins before any event that waits."""
         clock, dispatch, queue, answers = self._clock, self._dispatch, self._queue, self._answers
-        self._schedule(dispatch.poll(clock.now_ms()))
-        while self.fatal is None and not self._backing_off:
+        self._schedule(dispatch.poll(clock.now_ms(), later=self._loop is not None))
+        while self.fatal is None and not self._backing_off and not dispatch.owing:
             now = clock.now_ms()
             if self._venue.next_due_ms <= now:
                 self._ask_venue("venue: timer", self._venue.advance, now)
@@ -315,7 +328,7 @@ class LiveShell:
 
     def _feed(self, event: Event, now: int) -> None:
         self.events += 1
-        self._schedule(self._dispatch.feed(event, now))
+        self._schedule(self._dispatch.feed(event, now, later=self._turning and self._loop is not None))
 
     def _schedule(self, answers: Sequence[Due]) -> None:
         for due_ms, event in answers:
