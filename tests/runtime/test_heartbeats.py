@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from tests.runtime.live_bot import in_loop
 from tests.runtime.telling import Told
 from tradebot.config.sections.market import Market
 from tradebot.domain.events import HealthChecked
@@ -18,10 +19,12 @@ from tradebot.storage.checkpoint import Checkpointer
 
 
 class Stopped:
-    """A clock that stands still."""
+    """A clock that stands still until it is set."""
+
+    at_ms = 0
 
     def now_ms(self) -> int:
-        return 0
+        return self.at_ms
 
 
 class Stuck(Told):
@@ -115,3 +118,18 @@ def test_stale_symbols_are_a_gauge_of_every_health_check() -> None:
     assert check.next_due_ms == 100_000
     assert check.run(100_000) == HealthChecked(100_000)
     assert (check.next_due_ms, seen) == (160_000, {"stale_symbols": 2})
+
+
+@in_loop
+async def test_the_loop_goes_on_while_a_watchdog_that_hangs_is_ended(tmp_path: Path) -> None:
+    clock, stuck = Stopped(), Stuck()
+    watchdog = Watchdog(0.001, 2.0, clock, stuck, tmp_path / "stackdump.txt", Told())
+    watchdog.watch("engine", lambda: 7)
+    clock.at_ms = 9_000
+    await watchdog.start()
+    assert await asyncio.to_thread(stuck.entered.wait, 20)
+    ending = asyncio.create_task(watchdog.stop())
+    done, _ = await asyncio.wait({ending}, timeout=0.01)
+    assert not done, "others had their turn meanwhile"
+    stuck.release.set()
+    await ending

@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from tradebot.ports import Clock, Log
+from tradebot.runtime.component import in_thread
 from tradebot.runtime.meter import Meter
 from tradebot.runtime.pace import Pace
 from tradebot.runtime.stackdump import write_stackdump
@@ -77,7 +78,7 @@ class Watchdog:
         thread, self._thread = self._thread, None
         if thread is not None:
             self._pace.end()
-            thread.join(self._timeout_s)
+            await in_thread("tradebot-watchdog-join", lambda: thread.join(self._timeout_s))
 
     def _run(self, pace: Pace) -> None:
         while pace.wait():
