@@ -13,6 +13,7 @@ from tradebot.domain.events import FillReported
 from tradebot.domain.orders import Balance
 from tradebot.storage.files import set_aside
 from tradebot.storage.journal_file import SYNCHRONOUS, Durability
+from tradebot.storage.sqlite_file import tables, write_ahead
 
 SCHEMA = 1
 """Version of the account's tables."""
@@ -148,9 +149,9 @@ def _connect(path: Path, busy_s: float, durability: Durability) -> sqlite3.Conne
     except (OSError, sqlite3.Error) as error:
         raise StorageFailed(f"{path}: the paper account cannot be opened ({error})") from error
     try:
-        database.execute("PRAGMA journal_mode=WAL")
+        write_ahead(path, database)
         database.execute(f"PRAGMA synchronous={SYNCHRONOUS[durability]}")
-        if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if not tables(database):
             database.execute("BEGIN IMMEDIATE")
             for statement in _TABLES:
                 database.execute(statement)
@@ -160,6 +161,9 @@ def _connect(path: Path, busy_s: float, durability: Durability) -> sqlite3.Conne
     except sqlite3.Error as error:
         database.close()
         raise StorageFailed(f"{path}: not a paper account ({error}); `--fresh` sets it aside") from error
+    except StorageFailed:
+        database.close()
+        raise
     version = row[0] if row else "none"
     if version != str(SCHEMA):
         database.close()
