@@ -76,6 +76,13 @@ def test_recorded_prices_can_be_replayed(address: str, tmp_path: Path) -> None:
     assert {event.symbol for event in events} == set(SYMBOLS)
 
 
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(address: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = data("fetch", address, tmp_path / "file" / "out", "--from", f"{datetime.now(UTC):%Y-%m-%d}")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.endswith("cannot be written (Not a directory)\n")
+
+
 def test_an_exchange_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> None:
     done = data("fetch", "http://127.0.0.1:9", tmp_path, "--from", "2026-01-01")
     assert done.returncode == 1

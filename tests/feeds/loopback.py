@@ -179,10 +179,10 @@ class MarketServer:
         async with asyncio.timeout(10), self._changed:
             await self._changed.wait_for(lambda: bool(waiting))
         body = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-        return web.json_response(body)
+        return web.json_response(body, status=400 if "code" in body else 200)
 
     async def offer(self, symbol: str, *bodies: Mapping[str, Any]) -> None:
-        """Answer the next requests of a book with `bodies`, the last of them from then on."""
+        """Answer the next requests of a book with `bodies`, the last of them from then on; a code is an error."""
         self.depths[symbol][:] = bodies
         await self._notify()
 

@@ -155,6 +155,22 @@ def test_a_gap_in_the_stream_ends_in_a_fresh_book_of_that_symbol_alone() -> None
     asyncio.run(run())
 
 
+def test_a_snapshot_that_is_refused_holds_up_no_other_symbol() -> None:
+    async def run() -> None:
+        settings = CcxtFeed(trades=False, depth_levels=2)
+        async with MarketServer() as server:
+            await server.offer("BTCUSDT", {"code": -1121, "msg": "Invalid symbol."})
+            await server.offer("ETHUSDT", SNAPSHOT)
+            async with feeding(server, ["BTC/USDT", "ETH/USDT"], settings, clock=TestClock(NOW)) as (_, heard):
+                await heard.until(lambda: len(heard.events) == 1)
+                assert heard.events == [BookSeen("ETH/USDT", ((99.0, 1.0), (98.0, 1.0)), ((101.0, 1.0),), NOW)]
+                await server.offer("BTCUSDT", SNAPSHOT)
+                await heard.until(lambda: len(heard.events) == 2)
+                assert heard.told("FEED_SUBSCRIPTION_FAILED") >= 1
+
+    asyncio.run(run())
+
+
 def test_the_books_begin_anew_with_a_new_connection() -> None:
     async def run() -> None:
         settings = CcxtFeed(trades=False, depth_levels=2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.feeds.loopback import TestClock
 from tradebot.config.sections.feed import RecordedFeed
 from tradebot.domain.events import BookSeen, Event, QuoteSeen, TradeSeen
@@ -65,3 +67,17 @@ def test_a_recording_goes_on_without_the_book_it_ended_with(tmp_path: Path) -> N
 def test_an_unchanged_book_takes_no_row(tmp_path: Path) -> None:
     book = BookSeen("BTC/USDT", ((99.0, 1.0),), ((101.0, 1.0),), NOW)
     assert record(tmp_path, [book, book]).rows == 2
+
+
+def test_what_reached_its_file_before_another_failed_is_not_written_twice(tmp_path: Path) -> None:
+    recording = Recording(tmp_path, TestClock(NOW))
+    (tmp_path / "ETH-USDT.quotes.csv").mkdir()
+    for symbol in ("BTC/USDT", "ETH/USDT"):
+        recording.publish(QuoteSeen(symbol, 100.1, 100.2, 2.5, 0.0, NOW))
+    for _ in range(2):
+        with pytest.raises(OSError, match="directory"):
+            recording.flush()
+    (tmp_path / "ETH-USDT.quotes.csv").rmdir()
+    recording.flush()
+    for name in ("BTC", "ETH"):
+        assert len((tmp_path / f"{name}-USDT.quotes.csv").read_text().splitlines()) == 2, "the header and one row"

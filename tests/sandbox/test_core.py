@@ -306,6 +306,12 @@ def test_dust_becomes_bnb_and_both_sides_are_told(floor: Floor) -> None:
     assert floor.told()["BNB"] == (D(10) + received, ZERO)
 
 
+def test_an_asset_that_is_named_twice_is_converted_once(floor: Floor) -> None:
+    floor.book(((199.9, 1.0),), ((200.1, 1.0),), "BNB/USDT")
+    assert len(floor.exchange.convert_dust(KEY, ["BTC", "BTC"], floor.now)) == 1
+    assert floor.free("BTC") == 0
+
+
 def test_a_restart_finds_balances_open_orders_and_everything_that_ended(tmp_path: Path) -> None:
     floor = Floor(tmp_path / "exchange.sqlite")
     floor.book()

@@ -52,6 +52,25 @@ async def closed(settings: Settings) -> Sandbox:
     return sandbox
 
 
+def test_a_market_that_breaks_ends_the_exchange_with_what_broke_it() -> None:
+    async def run() -> Exception | None:
+        sandbox = sandbox_of()
+        sandbox.exchange.subscribe_market(_broken)
+        await sandbox.start()
+        try:
+            async with asyncio.timeout(20):
+                await sandbox.ended()
+        finally:
+            await sandbox.stop()
+        return sandbox.failure
+
+    assert str(asyncio.run(run())) == "a listener broke"
+
+
+def _broken(_event: MarketEvent) -> None:
+    raise RuntimeError("a listener broke")
+
+
 @pytest.mark.parametrize("path", INSTRUMENT_FILES, ids=lambda path: path.stem)
 def test_every_recorded_exchange_info_loads_and_is_served_as_recorded(path: Path) -> None:
     recorded = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What does a word that was typed mean, a time or a list of symbols? Asked by the commands that take them."""
+"""What does a word that was typed mean, a time, a span or a list of symbols? Asked by the commands that take them."""
 
 from __future__ import annotations
 
@@ -30,3 +30,14 @@ def symbols(words: str) -> tuple[str, ...]:
     if not named:
         raise argparse.ArgumentTypeError("no symbol named: write BTC/USDT,ETH/USDT")
     return named
+
+
+def seconds(word: str) -> float:
+    """Return a number of seconds above 0. Raises ArgumentTypeError."""
+    try:
+        given = float(word)
+    except ValueError:
+        given = 0.0
+    if not 0 < given < float("inf"):
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds above 0")
+    return given

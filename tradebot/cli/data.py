@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tradebot.cli.arguments import moment_ms, symbols
+from tradebot.cli.arguments import moment_ms, seconds, symbols
 from tradebot.cli.words import show
-from tradebot.domain.errors import DataInvalid, ExitCode
+from tradebot.domain.errors import DataInvalid, ExitCode, StorageFailed
 
 if TYPE_CHECKING:
     from tradebot.domain.facts import Level, Stream
@@ -40,14 +40,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--interval", default="1m", metavar="I", help="candles of this length (default 1m)")
     what.add_argument("--trades", action="store_true", help="trades instead of candles")
     record.add_argument("--depth", type=_levels, default=0, metavar="N", help="write N levels of the books, too")
-    record.add_argument("--for", dest="for_s", type=float, metavar="S", help="end after S seconds")
+    record.add_argument("--for", dest="for_s", type=seconds, metavar="S", help="end after S seconds")
 
 
 def run(args: argparse.Namespace) -> int:
     """Fetch or record; return 0, or 130 after Ctrl-C in a fetch.
 
-    Raises CannotStart, DataInvalid, FetchFailed and OSError.
+    Raises CannotStart, DataInvalid, FetchFailed and StorageFailed.
     """
+    try:
+        return _run(args)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageFailed(f"{error.filename or args.out}: cannot be written ({error.strerror or error})") from error
+
+
+def _run(args: argparse.Namespace) -> int:
     if args.what == "record":
         return asyncio.run(_record(args))
     try:

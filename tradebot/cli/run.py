@@ -8,6 +8,7 @@ import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from tradebot.cli.arguments import seconds
 from tradebot.cli.faulty_start import way_back
 from tradebot.cli.streams import flush_end, forget_terminal, say, show_end
 from tradebot.config.faults import ProfileInvalid
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--profile", required=True, metavar="P", help="profile: a file, or a name in profiles/")
     parser.add_argument("--headless", action="store_true", help="log lines only, no live status on the terminal")
-    parser.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS", help="stop cleanly after so long")
+    parser.add_argument("--for", dest="seconds", type=seconds, metavar="SECONDS", help="stop cleanly after so long")
     parser.add_argument(
         "--accept",
         action="store_true",
@@ -117,13 +118,3 @@ def _balances(wired: Run) -> dict[str, dict[str, Decimal]]:
     found = {"the engine's ledger": wired.engine.state.ledger.owned()}
     image = wired.venue.image()
     return found if image is None else {**found, "the paper account": totals(image.balances)}
-
-
-def _seconds(word: str) -> float:
-    try:
-        seconds = float(word)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds above 0")
-    return seconds

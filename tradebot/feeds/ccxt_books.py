@@ -83,6 +83,7 @@ class BinanceBooks:
             except self._errors as error:
                 wait_s = min(max(2 * wait_s, 0.5), MOST_WAIT_S)
                 self._told.failed(f"snapshot of {symbol}", f"{type(error).__name__}: {error}", wait_s)
+                self._wanted[symbol] = self._wanted.pop(symbol)  # the last one from here on: it holds up no other
             else:
                 wait_s = self._pace_s
                 self._wanted.pop(symbol, None)

@@ -61,10 +61,9 @@ class Recording:
 
     def flush(self) -> None:
         """Write everything that is held. Raises OSError."""
-        for key, rows in self._held.items():
-            self._file(*key).append(rows, durable=False)
-        self._held.clear()
-        self._holding = 0
+        for key in tuple(self._held):
+            self._file(*key).append(self._held[key], durable=False)
+            self._holding -= len(self._held.pop(key))  # what stands in its file is not written again after a failure
 
     def _hold(self, symbol: str, kind: str, at_ms: int, row: Row) -> None:
         self._held[symbol, kind].append((self._clock.now_ms() * 1000, at_ms, *row))

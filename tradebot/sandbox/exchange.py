@@ -292,7 +292,7 @@ class Exchange:
         """
         desk = self._desks[account]
         done: list[tuple[str, Decimal, Decimal, Decimal]] = []
-        for asset in assets:
+        for asset in dict.fromkeys(assets):
             free, each = desk.free(asset), self.worth(asset, DUST_ASSET)
             if not free or not each or asset == DUST_ASSET:
                 raise ApiError(-9000, "Only assets with a small balance and a price can be converted.")

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from tradebot.config.faults_file import FaultsFile, load_faults
 from tradebot.config.sections.feed import SyntheticFeed
-from tradebot.domain.errors import CannotStart, DataInvalid, ExitCode, StorageFailed, TradebotError
+from tradebot.domain.errors import CannotStart, DataInvalid, ExitCode, StorageFailed
 from tradebot.domain.events import Event
 from tradebot.runtime.clock import WallClock
 from tradebot.sandbox.calls import Calls
@@ -79,7 +79,7 @@ class Sandbox:
         rules, rate_limits = _rules(self.feed, info)
         file = _paced(load_faults(str(settings.faults)) if settings.faults else FaultsFile(), settings.day_s)
         self._store = Store(_store_path(settings.state))
-        self.failure: TradebotError | None = None
+        self.failure: Exception | None = None
         self.on_market_end: Callable[[], None] = lambda: None
         """Called once, where the market ends while the exchange goes on: a recording has been played."""
         self._ended = asyncio.Event()
@@ -161,7 +161,7 @@ class Sandbox:
     async def _move(self) -> None:
         try:
             await self.feed.run(self._publish)
-        except TradebotError as error:
+        except Exception as error:  # noqa: BLE001 - supervision border: whatever ends the market ends the exchange, told
             self._fail(error)
         else:
             self.on_market_end()
@@ -172,13 +172,13 @@ class Sandbox:
             event = msgspec.structs.replace(event, at_ms=getattr(event, "at_ms") + skew_ms)  # noqa: B009
         self.exchange.on_market(event, self.clock.now_ms())
 
-    def _fail(self, error: TradebotError) -> None:
+    def _fail(self, error: Exception) -> None:
         self.failure = self.failure or error
         self._ended.set()
 
 
 async def serve(settings: Settings, announce: Callable[[Sandbox], None], market_ended: Callable[[], None]) -> None:
-    """Run an exchange until SIGINT or SIGTERM. Raises TradebotError.
+    """Run an exchange until SIGINT or SIGTERM. Raises TradebotError, and what broke its market.
 
     `announce` is called when it listens, `market_ended` once where its recording has been played.
     """
