@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from tradebot.config.sections.exchange import Exchange
 from tradebot.config.sections.exchange_health import RequestBudget
 from tradebot.domain.errors import CannotStart
-from tradebot.exchange.account_lease import AccountLease, Holder, lease_holders, lease_path, take_lease
+from tradebot.exchange.account_lease import AccountLease, Holder, LeaseLost, lease_holders, lease_path, take_lease
 from tradebot.exchange.credentials import Credentials
 
 KEYS = Credentials("the-public-key-of-this-test", "its-secret")
@@ -161,3 +162,40 @@ def test_a_lease_that_is_held_looks_used(tmp_path: Path) -> None:
     assert path.stat().st_mtime > 1
     lease.close()
     lease.refresh()
+
+
+def test_a_lease_whose_file_was_tidied_away_is_taken_again(tmp_path: Path) -> None:
+    place = settings(tmp_path / "shared")
+    lease = take(place)
+    try:
+        shutil.rmtree(tmp_path / "shared")
+        lease.refresh()
+        with pytest.raises(CannotStart, match="instance second"), another_in_process(place):
+            pytest.fail("a second bot was let in")
+        assert [one.instance for one in lease_holders(place, KEYS)] == ["second"]
+    finally:
+        lease.close()
+    assert lease_holders(place, KEYS) == []
+
+
+def test_a_lease_that_somebody_took_after_its_file_was_removed_is_told_as_lost(tmp_path: Path) -> None:
+    place = settings(tmp_path)
+    lease = take(place)
+    try:
+        lease_path(place, KEYS).unlink()
+        with another(tmp_path), pytest.raises(LeaseLost, match="instance first"):
+            lease.refresh()
+        lease.refresh()  # the other one has gone
+        assert [one.instance for one in lease_holders(place, KEYS)] == ["second"]
+    finally:
+        lease.close()
+
+
+@contextmanager
+def another_in_process(place: Exchange) -> Iterator[None]:
+    """Take the account once more, by another descriptor."""
+    lease = take(place)
+    try:
+        yield
+    finally:
+        lease.close()

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from tradebot.config.sections.exchange import Exchange
-from tradebot.domain.errors import CannotStart
+from tradebot.domain.errors import CannotStart, TradebotError
 from tradebot.exchange.counts import CountsUnusable, private_folder
 from tradebot.exchange.credentials import Credentials
 from tradebot.exchange.shared_budget import folder_of
@@ -43,16 +43,37 @@ class Holder(Struct, frozen=True):
         return f"process {self.pid}, instance {self.instance}, home {self.home}, since {since}"
 
 
+class LeaseLost(TradebotError):
+    """The lease's file was removed, and another bot has taken the account since."""
+
+
 class AccountLease:
     """The right to trade on one account, until `close` or the end of the process."""
 
-    def __init__(self, lock: int) -> None:
+    def __init__(self, lock: int, path: Path, holder: Holder, *, shared: bool) -> None:
         self._lock: int | None = lock
+        self._path = path
+        self._holder = holder
+        self._shared = shared
 
     def refresh(self) -> None:
-        """Let the file look used: what tidies temporary folders leaves it. Harmless once it is given back."""
-        if self._lock is not None:
-            os.utime(self._lock)
+        """Let the file look used, so that what tidies temporary folders leaves it; take it again where it was removed.
+
+        Harmless once it is given back. Raises LeaseLost where somebody else has it by now, OSError, CountsUnusable.
+        """
+        if self._lock is None:
+            return
+        os.utime(self._lock)
+        if _names(self._path, self._lock):
+            return
+        private_folder(self._path.parent)
+        try:
+            lock = _taken_lock(self._path, self._holder, shared=self._shared)
+        except _InUse as taken:
+            who = "; ".join(map(str, taken.others)) or "a process that is just starting"
+            raise LeaseLost(f"{self._path} was removed, and another tradebot trades on this account ({who})") from None
+        os.close(self._lock)
+        self._lock = lock
 
     def close(self) -> None:
         """Give it back; harmless when called twice."""
@@ -75,20 +96,12 @@ def take_lease(
     path = lease_path(settings, credentials, environ)
     try:
         private_folder(path.parent)
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        lock = _taken_lock(path, holder, shared=settings.shared_account)
+    except _InUse as taken:
+        raise CannotStart(_taken(settings, taken.others)) from None
     except (CountsUnusable, OSError) as error:
         raise _unusable(error) from error
-    try:
-        _lock(lock, shared=settings.shared_account)
-        _sign(lock, holder)
-    except BlockingIOError:
-        others = _signed(lock)
-        os.close(lock)
-        raise CannotStart(_taken(settings, others)) from None
-    except OSError as error:
-        os.close(lock)
-        raise _unusable(error) from error
-    return AccountLease(lock)
+    return AccountLease(lock, path, holder, shared=settings.shared_account)
 
 
 def lease_path(settings: Exchange, credentials: Credentials, environ: Mapping[str, str] = os.environ) -> Path:
@@ -116,6 +129,39 @@ def lease_holders(
     finally:
         os.close(lock)
     return []
+
+
+class _InUse(Exception):
+    """Somebody else holds the lock."""
+
+    def __init__(self, others: list[Holder]) -> None:
+        super().__init__(others)
+        self.others = others
+
+
+def _taken_lock(path: Path, holder: Holder, *, shared: bool) -> int:
+    """Return the descriptor of the file at `path`, locked and signed. Raises _InUse, OSError."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        _lock(lock, shared=shared)
+        _sign(lock, holder)
+    except BlockingIOError:
+        others = _signed(lock)
+        os.close(lock)
+        raise _InUse(others) from None
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _names(path: Path, lock: int) -> bool:
+    """Whether `path` still names the file that is open as `lock`."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(found, os.fstat(lock))
 
 
 def _lock(lock: int, *, shared: bool) -> None:
