@@ -159,3 +159,16 @@ def test_a_checkpoint_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     os.mkdir(tmp_path / "checkpoint.json")
     with pytest.raises(StorageFailed, match="cannot be read"):
         read_checkpoint(tmp_path / "checkpoint.json")
+
+
+def test_a_copy_that_cannot_be_written_keeps_nobody_from_the_durable_one(tmp_path: Path) -> None:
+    """Else the journal would grow for as long as the session's disk is full."""
+    (tmp_path / "full").write_text("a file where a folder should be")
+    heard: list[bytes] = []
+    log = Heard()
+    checkpointer = Checkpointer(tmp_path / "checkpoint.json", [tmp_path / "full" / "copy.json"], log, heard.append)
+    checkpointer.start()
+    checkpointer.submit(b'{"seq": 1}', ())
+    assert not checkpointer.flush(20), "a copy is missing"
+    assert checkpointer.close(20) is False
+    assert heard == [(tmp_path / "checkpoint.json").read_bytes()]

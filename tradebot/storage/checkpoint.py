@@ -113,11 +113,11 @@ class Checkpointer:
             document = assemble(core, windows)
             write_atomic(self._durable, document)
             self._written += 1
+            if self._on_durable is not None:
+                self._on_durable(document)
             for copy in self._copies:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(copy, document, durable=False)
-            if self._on_durable is not None:
-                self._on_durable(document)
         except Exception as error:  # noqa: BLE001  supervision border: told, and tried again with the next picture
             words = reason(error) if isinstance(error, OSError) else str(error)
             self._log.emit("system", "ERROR", "STATE_PERSIST_ERROR", f"State not written: {words}", cause=words)
