@@ -91,6 +91,25 @@ def test_a_fee_in_several_assets_is_not_guessed() -> None:
         fill_of({**FILL, "fee": None, "fees": fees}, "A/B", GENERAL)
 
 
+@pytest.mark.parametrize(
+    ("fees", "read"),
+    [
+        ([{"cost": "0", "currency": "A"}, {"cost": "0.0123", "currency": "GT"}], (Decimal("0.0123"), "GT")),
+        ([{"cost": "0.002", "currency": "A"}, {"cost": "0", "currency": "GT"}], (Decimal("0.002"), "A")),
+        ([{"cost": "0", "currency": "A"}, {"cost": "0.0", "currency": "GT"}], (Decimal(0), "")),
+    ],
+)
+def test_the_one_fee_that_was_charged_is_read_though_ccxt_leaves_the_fee_itself_empty(fees: Any, read: Any) -> None:
+    fill = fill_of({**FILL, "fee": {"cost": None, "currency": None}, "fees": fees}, "A/B", dialect_of("gate"))
+    assert (fill.fee, fill.fee_asset) == read
+
+
+def test_two_fees_are_not_guessed_where_ccxt_leaves_the_fee_itself_empty() -> None:
+    fees = [{"cost": "0.1", "currency": "A"}, {"cost": "0.1", "currency": "GT"}]
+    with pytest.raises(Unreadable, match="several fees"):
+        fill_of({**FILL, "fee": {"cost": None, "currency": None}, "fees": fees}, "A/B", dialect_of("gate"))
+
+
 MARKET: dict[str, Any] = {
     "symbol": "A/B",
     "base": "A",

@@ -193,6 +193,63 @@ async def test_the_trades_of_an_order_are_read_with_their_fees(name: str) -> Non
         assert isinstance(await requests.fills("BTC/USDT", "V1"), Unknown)
 
 
+@in_loop
+async def test_a_fee_that_is_paid_in_the_exchange_s_own_asset_is_read() -> None:
+    async with speaking("gate") as (requests, server, spoken):
+        paid = {**spoken.traded[0], "fee": "0", "fee_currency": "BTC", "gt_fee": "0.0123", "point_fee": "0"}
+        server.on(*spoken.trades, says([paid]))
+        fills = await requests.fills("BTC/USDT", "V1")
+        assert isinstance(fills, list), fills
+        assert [(fill.fee, fill.fee_asset) for fill in fills] == [(Decimal("0.0123"), "GT")]
+
+
+@in_loop
+async def test_what_a_market_buy_has_bought_is_what_the_exchange_says_and_not_worked_out_from_its_price() -> None:
+    async with speaking("gate") as (requests, server, spoken):
+        bought = {"type": "market", "amount": "100", "left": "33.1", "avg_deal_price": "50331.7"}
+        bought |= {"filled_amount": "0.00133", "finish_as": "ioc", "status": "cancelled"}
+        server.on(*spoken.find, says({**spoken.found, **bought}))
+        found = await requests.find("t-1-1", "BTC/USDT", "")
+        assert isinstance(found, SeenOrder), found
+        assert (found.status, found.filled) == ("canceled", Decimal("0.00133"))
+
+
+@pytest.mark.parametrize(
+    ("word", "status"), [("fok", "expired"), ("poc", "expired"), ("stp", "expired"), ("depth_not_enough", "expired")]
+)
+@in_loop
+async def test_every_way_in_which_an_order_finishes_at_gate_is_an_end(word: str, status: str) -> None:
+    async with speaking("gate") as (requests, server, spoken):
+        server.on(*spoken.find, says({**spoken.found, "status": "cancelled", "finish_as": word}))
+        found = await requests.find("t-1-1", "BTC/USDT", "")
+        assert isinstance(found, SeenOrder), found
+        assert found.status == status
+
+
+@pytest.mark.parametrize(
+    ("name", "canceled"), [("bybit", {"orderStatus": "Cancelled"}), ("bitget", {"status": "cancelled"})]
+)
+@in_loop
+async def test_an_order_that_was_canceled_is_among_those_that_ended(name: str, canceled: dict[str, str]) -> None:
+    async with speaking(name) as (requests, server, _):
+        row, history = {
+            "bybit": (SPOKEN["bybit"].found["result"]["list"][0], "/v5/order/history"),
+            "bitget": (SPOKEN["bitget"].found["data"][0], "/spot/trade/history-orders"),
+        }[name]
+
+        async def ended(asked: Asked) -> Any:
+            rows = [] if asked.fields.get("orderStatus") == "Filled" else [{**row, **canceled}]
+            whole = {"retCode": 0, "result": {"list": rows}} if name == "bybit" else {"code": "00000", "data": rows}
+            return await says(whole)(asked)
+
+        none = {"retCode": 0, "result": {"list": []}} if name == "bybit" else {"code": "00000", "data": []}
+        server.on("GET", "/v5/order/realtime" if name == "bybit" else "/spot/trade/unfilled-orders", says(none))
+        server.on("GET", history, ended)
+        listed = await requests.recent_orders("BTC/USDT", None)
+        assert isinstance(listed, list), listed
+        assert [(one.client_id, one.status) for one in listed] == [("t-1-1", "canceled")]
+
+
 @pytest.mark.parametrize("name", ["bybit", "gate", "bitget", "coinbase"])
 @in_loop
 async def test_what_an_exchange_cannot_do_is_refused_before_it_is_sent(name: str) -> None:

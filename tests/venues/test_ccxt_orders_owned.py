@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from tests.venues.ccxt_kit import WallClock
 from tradebot.exchange.clock_offset import ClockOffset
+from tradebot.exchange.parsing import SeenOrder
 from tradebot.venues.ccxt_orders import OwnOrders, run_of
 
 
@@ -31,6 +34,16 @@ def test_ours_is_the_instance_a_run_and_a_number(client_id: str, run: str) -> No
     assert run_of(client_id, "a-") == run
     owned = OwnOrders(ClockOffset(_no_time, WallClock()), "a-")
     assert owned.owns(client_id) == (run != "")
+
+
+def test_an_order_that_was_seen_is_not_gone_by_a_refusal_that_comes_after_it() -> None:
+    owned = OwnOrders(ClockOffset(_no_time, WallClock()), "a-")
+    seen = SeenOrder("28", "a-k3x-1", "A/B", "open", Decimal(0), (), 0)
+    owned.take(seen, "a-k3x-1", 0, "")
+    owned.gone(owned.know("a-k3x-1", "A/B"))
+    assert [order.client_id for order in owned.live()] == ["a-k3x-1"]
+    owned.gone(owned.know("a-k3x-2", "A/B"))
+    assert [order.client_id for order in owned.live()] == ["a-k3x-1"]
 
 
 def test_an_instance_whose_name_goes_on_knows_its_own() -> None:

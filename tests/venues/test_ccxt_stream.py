@@ -231,6 +231,26 @@ async def test_a_refused_subscription_says_why() -> None:
 
 
 @in_loop
+async def test_a_lost_stream_is_told_once_however_often_it_is_dialled_and_its_return_says_how_often() -> None:
+    async with bench() as there:
+        there.refuses_subscriptions = {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}
+        venue = there.venue()
+        await venue.start()
+        try:
+            await there.until(lambda: venue.dials == 3)
+            there.refuses_subscriptions = None
+            await there.until(lambda: venue.stream_up)
+            assert len(there.told.texts("VENUE_STREAM_LOST")) == 1
+            (opened,) = there.told.texts("VENUE_STREAM_OPENED")
+            assert opened.endswith("after 3 attempts"), "each refusal is answered at once, none is waited out"
+            await there.sockets[-1].close()
+            await there.until(lambda: len(there.told.texts("VENUE_STREAM_LOST")) == 2)
+            await there.until(lambda: len(there.told.texts("VENUE_STREAM_OPENED")) == 2)
+        finally:
+            await venue.stop()
+
+
+@in_loop
 async def test_without_a_stream_own_orders_are_polled() -> None:
     async with bench() as there:
         there.answers_subscriptions = False

@@ -66,7 +66,10 @@ def from_hex(wire: str) -> str:
 
 
 class Dialect(Struct, frozen=True):
-    """What one exchange wants. `client_id_places` and `fee_asset_place` are raw fields that ccxt does not read."""
+    """What one exchange wants. `client_id_places` and `fee_asset_place` are raw fields that ccxt does not read.
+
+    `filled_place` is the raw field of what was filled, in base, where ccxt works it out from rounded prices.
+    """
 
     place_param: str = "clientOrderId"
     find_param: str = "clientOrderId"
@@ -76,6 +79,7 @@ class Dialect(Struct, frozen=True):
     from_wire: Callable[[str], str] = _same
     client_id_places: tuple[str, ...] = ()
     fee_asset_place: str = ""
+    filled_place: str = ""
     code_places: tuple[str, ...] = ("code",)
     text_places: tuple[str, ...] = ("msg", "message")
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -133,6 +137,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         cancel_by="wire_id",
         to_wire=_gate_in,
         from_wire=_gate_out,
+        filled_place="filled_amount",
         code_places=("label",),
         options={"unifiedAccount": False},
         base_market_buys=False,

@@ -31,6 +31,19 @@ _STATUS: Final[Mapping[str, Status]] = {
     "expired": "expired",
     "expired_in_match": "expired",
     "rejected": "rejected",
+    # what Coinbase says and ccxt hands on as it is
+    "pending": "open",
+    "queued": "open",
+    "cancel_queued": "open",
+    "edit_queued": "open",
+    # how Gate says that an order finished, where ccxt hands it on as it is
+    "fok": "expired",
+    "poc": "expired",
+    "stp": "expired",
+    "small": "expired",
+    "depth_not_enough": "expired",
+    "trader_not_enough": "expired",
+    "liquidate_cancelled": "canceled",
 }
 
 
@@ -75,7 +88,8 @@ def order_of(answer: Any, symbol: str, dialect: Dialect) -> SeenOrder:
     venue_id = _word(answer.get("id"), "the order's id")
     if not venue_id:
         raise Unreadable("the order has no id")
-    filled = number_of(answer.get("filled") or 0, "filled")
+    told = raw.get(dialect.filled_place) if dialect.filled_place and isinstance(raw, Mapping) else None
+    filled = number_of(told or answer.get("filled") or 0, "filled")
     amount = answer.get("amount")
     status = _status(answer.get("status"))
     if status == "filled" and amount is not None and filled < number_of(amount, "amount"):
@@ -199,10 +213,10 @@ def _client_id(answer: Mapping[str, Any], raw: Any, dialect: Dialect) -> str:
 
 def _fee(answer: Mapping[str, Any]) -> tuple[Decimal, str]:
     fee = answer.get("fee")
-    rows = [fee] if isinstance(fee, Mapping) else _rows(answer.get("fees"))
+    rows = _rows(answer.get("fees")) or ([fee] if isinstance(fee, Mapping) else [])  # of several, `fee` is an empty one
     if not all(isinstance(each, Mapping) for each in rows):
         raise Unreadable("the trade's fees are no fees")
-    fees = [each for each in rows if each.get("cost")]
+    fees = [each for each in rows if number_of(each.get("cost") or 0, "fee")]
     if not fees:
         return ZERO, ""
     if len(fees) > 1:

@@ -127,21 +127,32 @@ class Requests:
         """Return the open orders of a symbol, or of all of them (None), everybody's of the account."""
         return await self._list(lambda: self._exchange.fetch_open_orders(symbol), partial(self._orders, symbol or ""))
 
+    async def everything_open(self, symbols: Sequence[str]) -> list[SeenOrder] | Failure:
+        """Return the open orders of the account, everybody's; of `symbols` alone where the exchange lists by symbol.
+
+        A list that is as long as the exchange's longest may be cut off, and is Unknown.
+        """
+        listed = await self._all_open(None)
+        if not isinstance(listed, Refused | NeverSent) or getattr(listed, "held_back", False):
+            return listed
+        found: list[SeenOrder] = []
+        for symbol in symbols:
+            listed = await self._all_open(symbol)
+            if isinstance(listed, Failure):
+                return listed
+            found += listed
+        return found if symbols else listed
+
     async def standing(self, symbols: Sequence[str]) -> list[OpenOrder] | Failure:
         """Return the open orders of the account, everybody's; of `symbols` alone where the exchange has no list of all.
 
         A list that is as long as the exchange's longest may be cut off, and is Unknown.
         """
-        known = ((getattr(self._exchange, "features", None) or {}).get("spot") or {}).get("fetchOpenOrders") or {}
-        limit = known.get("limit")
         found: list[OpenOrder] = []
-        for symbol in symbols if known.get("symbolRequired") else (None,):
-            fetch = partial(self._exchange.fetch_open_orders, symbol, None, limit)
-            listed = await self._list(fetch, partial(standing_of, dialect=self._dialect))
+        for symbol in symbols if self._listing().get("symbolRequired") else (None,):
+            listed = await self._whole_list(symbol, partial(standing_of, dialect=self._dialect))
             if isinstance(listed, Failure):
                 return listed
-            if limit is not None and len(listed) >= limit:
-                return Unknown(f"the list of open orders may go on beyond {limit}")
             found += listed
         return found
 
@@ -165,9 +176,7 @@ class Requests:
         still_open = await self.open_orders(symbol)
         if isinstance(still_open, Failure):
             return still_open
-        ended = await self._list(
-            lambda: exchange.fetch_closed_orders(symbol, since_ms, _LIST), partial(self._orders, symbol)
-        )
+        ended = await self._list(partial(self._ended(), symbol, since_ms, _LIST), partial(self._orders, symbol))
         return ended if isinstance(ended, Failure) else [*still_open, *ended]
 
     async def fills(self, symbol: str, venue_id: str) -> list[SeenFill] | Failure:
@@ -183,12 +192,19 @@ class Requests:
         return seen if isinstance(seen, Failure) else [fill for fill in seen if fill.venue_id == venue_id]
 
     async def trades(self, symbol: str, *, after_id: int | None, since_ms: int | None) -> list[SeenFill] | Failure:
-        """Return own trades of a symbol: after a trade id where the exchange counts them, else since a time of its."""
+        """Return own trades of a symbol: after a trade id where the exchange counts them, else since a time of its.
+
+        Where that is told in one list it may be cut off: `may_go_on` says so.
+        """
         if self._exchange.id == "binance":
             params = {"fromId": after_id + 1} if after_id is not None else {}
             return await self._pages(symbol, params, since_ms if after_id is None else None)
         fetch = partial(self._exchange.fetch_my_trades, symbol, since_ms, _LIST)
         return await self._list(fetch, partial(self._fills, symbol))
+
+    def may_go_on(self, listed: Sequence[SeenFill]) -> bool:
+        """Whether trades that were told in one list may be more than it holds."""
+        return self._exchange.id != "binance" and len(listed) >= _LIST
 
     async def balances(self) -> dict[str, Balance] | Failure:
         """Return every balance that is not nothing."""
@@ -205,13 +221,28 @@ class Requests:
             return f"{can.exchange} has no market buy by base amount"
         return ""
 
+    def _listing(self) -> Mapping[str, Any]:
+        """Return what ccxt knows of the exchange's lists of open orders."""
+        spot = (getattr(self._exchange, "features", None) or {}).get("spot") or {}
+        return spot.get("fetchOpenOrders") or {}
+
+    async def _all_open(self, symbol: str | None) -> list[SeenOrder] | Failure:
+        return await self._whole_list(symbol, partial(self._orders, symbol or ""))
+
+    async def _whole_list(self, symbol: str | None, read: Callable[[Any], list[T]]) -> list[T] | Failure:
+        limit = self._listing().get("limit")
+        listed = await self._list(partial(self._exchange.fetch_open_orders, symbol, None, limit), read)
+        if limit is not None and not isinstance(listed, Failure) and len(listed) >= limit:
+            return Unknown(f"the list of open orders may go on beyond {limit}")
+        return listed
+
     async def _look_through(self, client_id: str, symbol: str, wire: str, venue_id: str) -> SeenOrder | Failure:
         exchange, dialect = self._exchange, self._dialect
         if dialect.lookup == "scan":
             seen = await (self.by_venue_id(symbol, venue_id) if venue_id else self.recent_orders(symbol, None))
             return seen if isinstance(seen, SeenOrder | Failure) else _among(seen, client_id)
         params = {dialect.find_param: wire}
-        for fetch in (exchange.fetch_open_orders, exchange.fetch_closed_orders):
+        for fetch in (exchange.fetch_open_orders, self._ended()):
             listed = await self._list(partial(fetch, symbol, None, _LIST, params), partial(self._orders, symbol))
             if isinstance(listed, Failure):
                 return listed
@@ -219,6 +250,12 @@ class Requests:
             if isinstance(found, SeenOrder):
                 return found
         return Refused("", _IN_NO_LIST, "absent")
+
+    def _ended(self) -> Callable[..., Awaitable[Any]]:
+        """Return what lists ended orders, canceled ones among them: ccxt may hold only filled ones for closed."""
+        exchange = self._exchange
+        both = exchange.has.get("fetchCanceledAndClosedOrders") is True
+        return exchange.fetch_canceled_and_closed_orders if both else exchange.fetch_closed_orders  # type: ignore[no-any-return]
 
     def _orders(self, symbol: str, answer: Any) -> list[SeenOrder]:
         return orders_of(answer, symbol, self._dialect)
@@ -238,9 +275,9 @@ class Requests:
                 return seen
             rows.update((fill.trade_id, fill) for fill in seen)
             if len(seen) < _PAGE:
-                break
+                return list(rows.values())
             params, since_ms = {**params, "fromId": max(int(fill.trade_id) for fill in seen) + 1}, None
-        return list(rows.values())
+        return Unknown(f"more than {_MOST_PAGES * _PAGE} trades of {symbol}")
 
     async def _list(self, call: Callable[[], Awaitable[Any]], read: Callable[[Any], T]) -> T | Failure:
         """Return what `read` makes of an answer that holds a list, even an empty one.

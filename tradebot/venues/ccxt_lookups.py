@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
+from decimal import Decimal, localcontext
 from typing import Final
 
 import msgspec
 
 from tradebot.config.sections.exchange import Exchange
 from tradebot.domain.events import Event, OrderNotFound, OutcomeUnknown
-from tradebot.domain.numbers import ms
+from tradebot.domain.numbers import EXACT, ZERO, ms
 from tradebot.exchange.budget import one_by_one
 from tradebot.exchange.clock_offset import ClockOffset
 from tradebot.exchange.outcomes import Failure, NeverSent, Refused, Unknown
@@ -21,6 +22,9 @@ from tradebot.ports import Clock
 from tradebot.venues.ccxt_orders import OwnOrder, OwnOrders
 
 _MARGIN_MS: Final = 60_000
+_NO_TRADE: Final = Decimal("1e-9")
+"""No trade is so small a part of an order: an amount that was worked out from a price is off by less."""
+_TOO_EARLY: Final = Unknown("its request may still arrive")
 MOST_STRANGERS: Final = 20
 """So many unknown orders are looked at for one that may be ours."""
 
@@ -55,7 +59,13 @@ class Lookups:
         if found.filled <= order.seen_amount:
             return msgspec.structs.replace(found, fills=())
         fills = await requests.fills(order.symbol, found.venue_id)
-        return fills if isinstance(fills, Failure) else msgspec.structs.replace(found, fills=tuple(fills))
+        if isinstance(fills, Failure):
+            return fills
+        told = {fill.trade_id: fill.amount for fill in fills if fill.trade_id not in order.fills}
+        with localcontext(EXACT):
+            amount = sum(told.values(), order.seen_amount)
+            filled = amount if ZERO < found.filled - amount < found.filled * _NO_TRADE else found.filled
+        return msgspec.structs.replace(found, fills=tuple(fills), filled=filled)
 
     async def answer(self, order: OwnOrder, requests: Requests) -> Event:
         """Return the answer to a query of an order: reported, not found (conclusively or not), or unknown."""
@@ -68,10 +78,14 @@ class Lookups:
         if not absent(found):
             return OutcomeUnknown(order.client_id, "query", cause_of(found), self._clock.now_ms())
         order.misses += 1
-        conclusive = self._due(order) and await self._no_trace(order, requests)
-        if conclusive:
+        traced = await self._traced(order, requests) if self._due(order) else _TOO_EARLY
+        if isinstance(traced, SeenOrder):  # some exchanges know an order by its client id for a time only
+            traced = await self.with_fills(order, traced, requests)
+            if isinstance(traced, SeenOrder):
+                return self._orders.report(order, traced, self._clock.now_ms())
+        if traced is None:
             self._orders.gone(order)
-        return OrderNotFound(order.client_id, conclusive, self._clock.now_ms())
+        return OrderNotFound(order.client_id, traced is None, self._clock.now_ms())
 
     async def open_orders(
         self, symbols: AbstractSet[str], requests: Requests, halted: Callable[[str, str], None]
@@ -90,13 +104,13 @@ class Lookups:
                 return listed
         return found
 
-    async def strangers(self, symbol: str, venue_ids: set[str], requests: Requests) -> list[SeenOrder] | None:
-        """Return the own orders among the latest of some known by the exchange's id only; None where asking failed."""
+    async def strangers(self, symbol: str, venue_ids: set[str], requests: Requests) -> list[SeenOrder] | Failure:
+        """Return the own orders among the latest of some that are known by the exchange's id only."""
         found = []
         for venue_id in sorted(venue_ids, key=lambda text: (len(text), text))[-MOST_STRANGERS:]:
             seen = await requests.by_venue_id(symbol, venue_id)
             if isinstance(seen, Failure):
-                return None
+                return seen
             if self._orders.owns(seen.client_id):
                 found.append(seen)
         return found
@@ -108,15 +122,19 @@ class Lookups:
         waited_ms = (asyncio.get_running_loop().time() - order.asked_s) * 1000
         return min(waited_ms, self._clock.now_ms() - order.asked_ms) >= self._patience_ms
 
-    async def _no_trace(self, order: OwnOrder, requests: Requests) -> bool:
-        """Whether neither orders nor trades since its request hold it; one that does makes it known."""
+    async def _traced(self, order: OwnOrder, requests: Requests) -> SeenOrder | Failure | None:
+        """Return the order where a list of orders or a trade since its request tells of it, None where none does."""
         since = order.asked_ms - self._offset.offset_ms - _MARGIN_MS if order.placed_here else None
         listed = await requests.recent_orders(order.symbol, since)
         if isinstance(listed, Failure):
-            return False
+            return listed
+        if (found := _among(listed, order.client_id)) is not None:
+            return found
         trades = await requests.trades(order.symbol, after_id=None, since_ms=since)
         if isinstance(trades, Failure):
-            return False
+            return trades
+        if since is not None and requests.may_go_on(trades):
+            return Unknown("not all trades since its request are told")
         named = {seen.venue_id for seen in listed}
         strange = {
             fill.venue_id
@@ -124,9 +142,15 @@ class Lookups:
             if fill.venue_id not in named and not self._orders.client_id_of(order.symbol, fill.venue_id)
         }
         others = await self.strangers(order.symbol, strange, requests)
-        if others is None or len(strange) > MOST_STRANGERS:
-            return False
-        return all(seen.client_id != order.client_id for seen in [*listed, *others])
+        if isinstance(others, Failure):
+            return others
+        if (found := _among(others, order.client_id)) is None and len(strange) > MOST_STRANGERS:
+            return Unknown("too many trades of orders that are not known")
+        return found
+
+
+def _among(orders: Iterable[SeenOrder], client_id: str) -> SeenOrder | None:
+    return next((seen for seen in orders if seen.client_id == client_id), None)
 
 
 def not_traded(symbol: str, failure: Failure, halted: Callable[[str, str], None]) -> bool:

@@ -108,8 +108,9 @@ class OwnOrders:
         return list(self._live.values())
 
     def gone(self, order: OwnOrder) -> None:
-        """Note that an order was refused or is absent; it stays known, should it appear after all."""
-        self._set_aside(order)
+        """Note that an order was refused or is absent, unless it was seen; it stays known, should it appear."""
+        if not order.venue_id:
+            self._set_aside(order)
 
     def client_id_of(self, symbol: str, venue_id: str) -> str:
         """Return whose trade it is, "" where the order is not known."""

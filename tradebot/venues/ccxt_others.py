@@ -67,10 +67,13 @@ class Others:
             self._rival(order, run)
 
     async def keep_looking(self, requests: Requests, interval_s: float) -> None:
-        """List all open orders of the account, now and at every interval: what nobody tells is seen then."""
+        """List all open orders of the account, now and at every interval: what nobody tells is seen then.
+
+        Where the exchange lists by symbol, those of the watched symbols.
+        """
         while True:
             with asking("poll"):
-                listed = await requests.open_orders(None)
+                listed = await requests.everything_open(sorted(self._watched()))
             if not isinstance(listed, Failure):
                 self.take_list(listed)
             await asyncio.sleep(interval_s)

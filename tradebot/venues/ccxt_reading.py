@@ -86,9 +86,9 @@ class Reading:
         return list(self._events)
 
     async def strangers(self, known: Collection[str]) -> list[str]:
-        """Return own open orders that are not among `known`."""
+        """Return own open orders that are not among `known`. Raises CannotStart where not all that is open is told."""
         with asking("safety"):
-            listed = await self._requests.open_orders(None)
+            listed = await self._requests.everything_open(())
         if isinstance(listed, Failure):
             untold = CannotStart(f"{self._name}: its open orders are not told ({cause_of(listed)})")
             raise refused_key(self._name, listed) or untold
@@ -134,6 +134,8 @@ class Reading:
             trades = await self._requests.trades(symbol, after_id=None if since else 0, since_ms=since or None)
             if isinstance(trades, Failure):
                 raise self._untold(f"trades of {symbol}: {cause_of(trades)}", away=_passes(trades))
+            if self._requests.may_go_on(trades):
+                raise self._untold(f"trades of {symbol}: more than can be told at once")
             image.fills += [self._fill(fill, own[fill.venue_id]) for fill in trades if fill.venue_id in own]
             before = {fill.venue_id for fill in trades if fill.venue_id not in own}
             older = {venue_id: await self._older(symbol, venue_id) for venue_id in sorted(before)}

@@ -64,7 +64,8 @@ class Reconciler:
         self._clock = clock
         self._deliver = deliver
         self._busy = busy
-        self._since_ms = clock.now_ms()
+        self._begun_ms = clock.now_ms()
+        self._since_ms: dict[str, int] = {}
         self._last_trade: dict[str, int] = {}
 
     async def run(self) -> str:
@@ -126,9 +127,9 @@ class Reconciler:
         return f"order {order.client_id}: {cause_of(whole)}"
 
     async def _trades(self, symbol: str) -> str:
-        last = self._last_trade.get(symbol)
-        since = None if last is not None else self._since_ms - self._offset.offset_ms - _MARGIN_MS
-        fills = await self._requests.trades(symbol, after_id=last, since_ms=since)
+        begun_ms = self._clock.now_ms()
+        since = self._since_ms.get(symbol, self._begun_ms) - self._offset.offset_ms - _MARGIN_MS
+        fills = await self._requests.trades(symbol, after_id=self._last_trade.get(symbol), since_ms=since)
         if isinstance(fills, Failure):
             return "" if self._closed(symbol, fills) else f"trades of {symbol}: {cause_of(fills)}"
         strange: dict[str, list[SeenFill]] = {}
@@ -141,8 +142,8 @@ class Reconciler:
                 strange.setdefault(fill.venue_id, []).append(fill)
         if strange and self._orders.doubts(symbol):
             others = await self._lookups.strangers(symbol, set(strange), self._requests)
-            if others is None:
-                return f"trades of {symbol}: whose they are could not be asked"
+            if isinstance(others, Failure):
+                return f"trades of {symbol}: whose they are could not be asked: {cause_of(others)}"
             for seen in others:
                 order = self._orders.know(seen.client_id, symbol)
                 self._tell(self._orders.take(seen, seen.client_id, self._clock.now_ms(), "found by its trade"))
@@ -150,6 +151,8 @@ class Reconciler:
         numbers = [int(fill.trade_id) for fill in fills if fill.trade_id.isdecimal()]
         if numbers:
             self._last_trade[symbol] = max(numbers)
+        # exchanges that do not count trades tell of some days, and so many, from the time they are asked for
+        self._since_ms[symbol] = begun_ms
         return ""
 
     def _closed(self, symbol: str, failure: Failure) -> bool:

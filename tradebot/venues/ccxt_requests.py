@@ -144,6 +144,7 @@ class Answering:
     async def _accepted(self, order: OwnOrder, seen: SeenOrder) -> None:
         if seen.client_id and seen.client_id != order.client_id:
             cause = "the answer tells of another order"
+            order.doubted = not order.venue_id
             self._deliver(OutcomeUnknown(order.client_id, "place", cause, self._clock.now_ms()))
             return
         self._tell(self._orders.take(seen, order.client_id, self._clock.now_ms(), ""))

@@ -66,7 +66,8 @@ class CcxtSpot:
 
     `id_prefix` is what every own client id begins with; all other orders and their fills are left alone. `symbols` are
     those whose trading is watched, every one in the quote currency where there are none. `budget` is that of the
-    processes that ask together; `is_our_run` knows the runs whose orders are our own.
+    processes that ask together; `is_our_run` knows the runs whose orders are our own. `listing` is an instance of ccxt
+    that holds the exchange's markets of just now: they serve the first start, a later one asks anew.
     """
 
     name = "venue"
@@ -87,6 +88,7 @@ class CcxtSpot:
         symbols: Sequence[str] = (),
         gauge: Gauge = no_gauge,
         is_our_run: Runs = every_run_is_ours,
+        listing: Ccxt | None = None,
     ) -> None:
         self._settings = settings
         self._credentials = credentials
@@ -98,6 +100,7 @@ class CcxtSpot:
         self._connector = connector
         self._dialect = dialect_of(settings.name)
         self._wanted = tuple(symbols)
+        self._listing = listing
         self.budget = budget or Budget(clock, settings.requests)
         self.offset = ClockOffset(self._exchange_time, clock)
         self.watch = Watch(settings, self.budget, self.offset, clock, deliver, log, gauge, self._compare)
@@ -105,6 +108,8 @@ class CcxtSpot:
         self.others = Others(id_prefix, is_our_run, self._watched, clock, deliver, log, gauge)
         self.stream_up = False
         """Whether the exchange tells of own orders by itself just now."""
+        self.dials = 0
+        """How often the user stream was lost, or could not be had, since it last stood."""
         self.reconciliations = 0
         self._instances: list[Ccxt] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -241,6 +246,9 @@ class CcxtSpot:
         return {*wanted, *(order.symbol for order in self.orders.live())}
 
     async def _load(self, polling: Ccxt, trading: Ccxt) -> Mapping[str, Any]:
+        listing, self._listing = self._listing, None
+        if listing is not None:
+            polling.set_markets_from_exchange(listing)
         try:
             markets = await polling.load_markets()
         except Exception as error:  # noqa: BLE001 - the border to ccxt: a start says what is wrong and ends
@@ -275,17 +283,21 @@ class CcxtSpot:
         """Note that the user stream is connected: what happened before is asked for."""
         self.stream_up = True
         self.watch.health.stream(up=True)
-        self._log.emit("system", "INFO", "VENUE_STREAM_OPENED", f"{self._settings.name} tells of own orders")
+        after = f" after {self.dials} attempts" if self.dials > 1 else ""
+        self.dials = 0
+        self._log.emit("system", "INFO", "VENUE_STREAM_OPENED", f"{self._settings.name} tells of own orders{after}")
         # one at once; where the subscription follows the connection by some time, another after it
         self._settling = 0 if self._dialect.raw_reports else 2
         self._compare()
 
     def down(self, cause: str) -> None:
-        """Note that the user stream is lost, or is still: own orders are asked for until it is back."""
+        """Note that the user stream is lost, or is still: own orders are asked for until it is back. Told once."""
         lost, self.stream_up = self.stream_up, False
         self.watch.health.stream(up=False)
-        text = f"{self._settings.name} tells of own orders no more: {self._credentials.hide(cause)}"
-        self._log.emit("system", "WARNING", "VENUE_STREAM_LOST", text)
+        self.dials += 1
+        if self.dials == 1:
+            text = f"{self._settings.name} tells of own orders no more: {self._credentials.hide(cause)}"
+            self._log.emit("system", "WARNING", "VENUE_STREAM_LOST", text)
         if lost:
             self._compare()
 

@@ -103,8 +103,11 @@ class UserStream:
         except TimeoutError:
             end(client, "no answer to the subscription")
             raise Lost("no answer to the subscription") from None
-        except KeyError as error:  # ccxt forgets a refused subscription twice, and with it why
-            raise error.__context__ or error from None
+        except Exception as error:
+            end(client, "its subscription failed")  # on it ccxt would wait for the answer to a request it never sends
+            if isinstance(error, KeyError):  # ccxt forgets a refused subscription twice, and with it why
+                raise error.__context__ or error from None
+            raise
         return client
 
     async def _renewed(self, old: Any) -> Any:
