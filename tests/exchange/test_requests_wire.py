@@ -257,3 +257,43 @@ async def test_what_an_exchange_cannot_do_is_refused_before_it_is_sent(name: str
         by_base = order(type=OrderType.MARKET, tif=TimeInForce.IOC, price=Decimal(0))
         assert await requests.place(by_base) == NeverSent(f"{name} has no market buy by base amount")
         assert server.asked == []
+
+
+@in_loop
+async def test_where_open_orders_are_listed_by_symbol_those_of_the_named_ones_are_everything() -> None:
+    async with speaking("okx") as (requests, server, spoken):
+
+        async def by_symbol(asked: Asked) -> Any:
+            if asked.query.get("instId") == spoken.market_id:
+                return await says(spoken.found)(asked)
+            return await says({"code": "51000", "msg": "Parameter instId error", "data": []})(asked)
+
+        server.on("GET", "/trade/orders-pending", by_symbol)
+        listed = await requests.everything_open(["BTC/USDT"])
+        assert isinstance(listed, list), listed
+        assert [one.client_id for one in listed] == ["t-1-1"]
+        assert isinstance(await requests.everything_open([]), Refused)
+
+
+@in_loop
+async def test_a_list_that_may_go_on_is_not_everything_that_is_open() -> None:
+    async with speaking("bybit") as (requests, server, spoken):
+        row = spoken.found["result"]["list"][0]
+        rows = [{**row, "orderId": f"V{each}"} for each in range(50)]
+        server.on("GET", "/v5/order/realtime", says({"retCode": 0, "result": {"list": rows[1:], "category": "spot"}}))
+        listed = await requests.everything_open(["BTC/USDT"])
+        assert isinstance(listed, list)
+        assert len(listed) == 49
+        server.on("GET", "/v5/order/realtime", says({"retCode": 0, "result": {"list": rows, "category": "spot"}}))
+        assert isinstance(await requests.everything_open(["BTC/USDT"]), Unknown)
+
+
+@pytest.mark.parametrize(("name", "goes_on"), [("coinbase", True), ("binance", False)])
+@in_loop
+async def test_as_many_trades_as_one_list_holds_may_be_more_where_no_page_follows(name: str, goes_on: bool) -> None:
+    async with speaking(name) as (requests, server, spoken):
+        server.on(*spoken.trades, says(spoken.traded))
+        fills = await requests.trades("BTC/USDT", after_id=None, since_ms=None)
+        assert isinstance(fills, list), fills
+        assert not requests.may_go_on(fills)
+        assert requests.may_go_on(fills * 100) is goes_on
