@@ -172,6 +172,16 @@ def test_without_a_word_for_what_is_wanted_it_does_nothing_and_says_what_there_i
     assert tree(folder) == before
 
 
+def test_a_dry_run_says_of_damage_what_a_start_makes_of_it(folder: Path) -> None:
+    changed_fact(folder)
+    shown = recover(folder, "--dry-run")
+    assert shown.returncode == 5, shown.stderr
+    assert "DAMAGED" in shown.stdout
+    assert "a start writes it anew where what was lost is proven" in shown.stdout
+    asked = recover(folder, "--dry-run", env={"TRADEBOT__JOURNAL__REBUILD": "ask"})
+    assert "a start is refused; `tradebot recover --rebuild` puts back" in asked.stdout
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_journal_is_set_aside_and_rebuilt_so_that_the_bot_trades_on(
     folder: Path, damage: Callable[[Path], None]

@@ -69,7 +69,8 @@ def _look(args: argparse.Namespace, profile: Profile, folder: Path) -> int:
     if args.json:
         print(json.dumps(_document(profile, folder, rehearsed, venue), indent=2, ensure_ascii=False))
     else:
-        _show(folder, rehearsed, place_of(profile) if venue and profile.venue.kind == "ccxt" else venue)
+        place = place_of(profile) if venue and profile.venue.kind == "ccxt" else venue
+        _show(folder, rehearsed, place, mends=profile.journal.rebuild == "proven")
     return ExitCode.RECOVERY_REFUSED if rehearsed.damage else ExitCode.CLEAN
 
 
@@ -155,14 +156,16 @@ def _proven(args: argparse.Namespace, profile: Profile, files: Files) -> Proof:
 # -- what is shown ---------------------------------------------------------------------------------
 
 
-def _show(folder: Path, found: Rehearsed, venue: str) -> None:
+def _show(folder: Path, found: Rehearsed, venue: str, *, mends: bool) -> None:
     plan = found.plan
     show(f"{folder} · {found.restored}")
     show(*(f"DAMAGED  {words}" for words in found.damage))
     if found.damage:
-        show(
-            "  a start is refused; `tradebot recover --rebuild` puts back what can be proven, --dry-run shows it first"
-        )
+        first = "`tradebot recover --dry-run --rebuild` shows it first"
+        if mends:
+            show(f"  a start writes it anew where what was lost is proven, and is refused where it is not; {first}")
+        else:
+            show(f"  a start is refused; `tradebot recover --rebuild` puts back what can be proven, {first}")
     show(f"{many(len(plan.orders), 'order')} to ask the venue for" + _names(plan.orders))
     if plan.cancels:
         show(f"  {len(plan.cancels)} of them cancelled where still open: their wait is over")

@@ -219,11 +219,11 @@ class Bot:
         if self._run.opened.journal.lost:
             self._shell.fail(error)
             return
-        self._run.journal_failed_ms = self._run.clock.now_ms()
+        self._run.book.journal_failed_ms = self._run.clock.now_ms()
         self._shell.fault("journal", error, back_off=False)
 
     def _journal_recovered(self, seq: int) -> None:
-        self._run.journal_failed_ms = 0
+        self._run.book.journal_failed_ms = 0
         self._shell.well("journal")
         self._log.emit(
             "events", "WARNING", "JOURNAL_RECOVERED", f"The journal is written again, up to seq {seq}", seq=seq

@@ -101,6 +101,8 @@ class StatusBook:
         self.cancelled = 0
         self.sent = 0
         self.rejected = 0
+        self.journal_failed_ms = 0
+        """Since when the journal cannot be written, 0 while it can: set by who hears it."""
 
     def record(self, facts: Sequence[f.Fact], now_ms: int, last_seq: int = 0) -> None:
         """Count `facts` and pass them on."""
@@ -254,7 +256,7 @@ class StatusChore:
             flattening=state.flattening,
             buying_held=buying_held(desk, failed),
             fences=(
-                *([journal_words(failed, now_ms, run.journal_failed_ms)] if failed else []),
+                *([journal_words(failed, now_ms, book.journal_failed_ms)] if failed else []),
                 *fence_lines(state.fences, symbols, now_ms),
                 *drift_lines(run.engine),
             ),

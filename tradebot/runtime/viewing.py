@@ -70,7 +70,7 @@ def status(run: Run, profile: ProfileView, now_ms: int) -> StatusView:
     market, failed = _market(desk, now_ms), journal_failed(run.opened.journal)
     return StatusView(
         journal_failed=failed,
-        journal_failed_ms=run.journal_failed_ms if failed else 0,
+        journal_failed_ms=book.journal_failed_ms if failed else 0,
         rebuilt=errors.count("ERROR", "STATE_REBUILT") > 0,
         at_ms=now_ms,
         run=run.name,
