@@ -16,7 +16,7 @@ from tests.integration.comparing import BEGUN
 from tests.integration.comparing_pictures import Account
 from tests.integration.dying_rebuild import STEPS
 from tests.integration.hands import bid_below, by_hand
-from tests.integration.processes import PATIENCE_S, ROOT, Bot, kinds, state
+from tests.integration.processes import PATIENCE_S, ROOT, Bot, kinds, session, state
 from tests.integration.rehearsing import KEYS
 from tests.integration.rehearsing_processes import Exchange
 from tests.integration.test_drift import KEPT, shown
@@ -122,3 +122,22 @@ def test_a_foreign_order_outlives_a_kill_the_recovery_and_the_selling_of_everyth
     assert [order["orderId"] for order in by_hand(exchange, "GET", "openOrders")] == [foreign]
     agreed(tmp_path, exchange)
     assert "DRIFT_SEEN" not in kinds(tmp_path)
+
+
+@pytest.mark.timeout(120)
+def test_an_exchange_that_stands_still_keeps_no_state_from_being_written(tmp_path: Path, exchange: Exchange) -> None:
+    """Its sockets are not closed by it; with a full wait for each step the final write had no time left."""
+    hurried = "[shutdown]\norders_deadline_s = 6\nverify_deadline_s = 1\n[state]\n"
+    written(tmp_path, exchange, {"[state]\n": hurried})
+    with Bot(tmp_path, env=KEYS) as bot:
+        bot.wait_for("POSITION_OPENED")
+        served = exchange.lives[-1].process
+        served.send_signal(signal.SIGSTOP)
+        try:
+            bot.send(signal.SIGTERM)
+            code = bot.end()
+        finally:
+            served.send_signal(signal.SIGCONT)
+    assert "state written (seq" in bot.text
+    assert code != 1, bot.text
+    assert state(tmp_path)["seq"] == session(tmp_path)["shutdown"]["seq"]
