@@ -7,12 +7,15 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
+
 from tests.runtime.live_bot import in_loop, running, write_profile
 from tradebot.config.profile import Profile
 from tradebot.domain.errors import ExitCode
 from tradebot.domain.events import Event
 from tradebot.domain.market import Instrument
 from tradebot.ports import Clock
+from tradebot.runtime.dispatch import Dispatch, StateSuspect
 from tradebot.runtime.places import make_feed
 from tradebot.runtime.wiring import Makers
 from tradebot.storage.checkpoint import read_checkpoint
@@ -70,3 +73,24 @@ async def test_a_history_that_somebody_holds_keeps_no_state_from_being_written(t
     document = read_checkpoint(bot.run.opened.home.checkpoint)
     assert document is not None
     assert document["seq"] == bot.bot.closing.seq > 0
+
+
+@in_loop
+async def test_a_machine_that_fails_at_the_very_end_keeps_no_fact_from_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_self: Dispatch, _reason: str, _now_ms: int) -> None:
+        raise StateSuspect("RequestNotSent: KeyError: 'x'")
+
+    path = write_profile(tmp_path)
+    async with running(path) as bot:
+        await bot.trades_on()
+        before = bot.run.opened.checkpointer.written
+        monkeypatch.setattr(Dispatch, "withdraw", broken)
+    ending = bot.run.coordinator.ending
+    assert bot.code is ExitCode.CRASHED
+    assert "RequestNotSent" in ending.error
+    (persisted,) = [done for done in ending.callbacks if done.name == "state_persist"]
+    assert "no checkpoint of a suspect state" in persisted.text
+    assert bot.bot.closing.seq == bot.run.opened.journal.durable_seq > 0
+    assert bot.run.opened.checkpointer.written == before

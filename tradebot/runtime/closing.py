@@ -18,6 +18,7 @@ from tradebot.runtime import last_resort
 from tradebot.runtime.checkpoints import whole_picture
 from tradebot.runtime.cleanup import VITAL, Callback, SwitchedOff, Work, run_callback, said
 from tradebot.runtime.component import TaskPart, in_thread
+from tradebot.runtime.dispatch import StateSuspect
 from tradebot.runtime.inventory import Stocktaking, wanted
 from tradebot.runtime.leftovers import Held, left_since
 from tradebot.runtime.live_profile import LiveProfile
@@ -115,9 +116,7 @@ class Closing:
         await self._quieten(end - own_s / 2)
         shell.stop()
         await self._engine_part.wait()
-        sound = shell.fatal is None
-        if sound:
-            run.dispatch.withdraw("shutdown", run.clock.now_ms())
+        sound = shell.fatal is None and self._withdraw()
         await in_thread("tradebot-account-save", run.venue.save)
         journal = run.opened.journal
         limit_s = min(limits.callback_timeout_s, max(0.0, end - time.monotonic()) * 2 / 3)
@@ -135,6 +134,15 @@ class Closing:
         if not await in_thread("tradebot-checkpoint-flush", lambda: checkpointer.flush(left_s)):
             raise StorageFailed(f"the last checkpoint is not written; the journal is (seq {self.seq:,})")
         return f"state written (seq {self.seq:,})"
+
+    def _withdraw(self) -> bool:
+        """Take back what has not left; return whether the machine took it. Where it fails, the rest is written."""
+        try:
+            self._run.dispatch.withdraw("shutdown", self._run.clock.now_ms())
+        except (StateSuspect, StorageFailed) as error:
+            self._run.coordinator.crash("shutdown", error)
+            return False
+        return True
 
     async def _quieten(self, end: float) -> None:
         """End until `end` (monotonic) what gives the machine events; what does not end by then holds up no writing."""
