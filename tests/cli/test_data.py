@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.exchange.sandbox_kit import sandbox_process
 from tradebot.config.sections.feed import RecordedFeed
 from tradebot.domain.events import BookSeen, QuoteSeen, TradeSeen
 from tradebot.feeds.candles import load_candles
@@ -21,18 +21,10 @@ TRADEBOT = (sys.executable, "-m", "tradebot.cli.main")
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run a sandbox exchange; yield its address."""
-    sandbox = subprocess.Popen([*TRADEBOT, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True)
-    assert sandbox.stdout is not None
-    try:
-        found = re.search(r"REST (\S+?),", sandbox.stdout.readline())
-        assert found is not None
-        yield found[1]
-    finally:
-        sandbox.terminate()
-        sandbox.wait(20)
-        sandbox.stdout.close()
+    with sandbox_process(tmp_path_factory.mktemp("exchange")) as (_, found):
+        yield found
 
 
 def data(what: str, address: str, out: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
@@ -13,6 +10,7 @@ from typing import Any, Literal
 import pytest
 from aiohttp import ClientSession
 
+from tests.exchange.sandbox_kit import sandbox_process
 from tests.feeds.loopback import Heard, TestClock, made
 from tradebot.config.sections.ccxt_feed import CcxtFeed
 from tradebot.config.sections.exchange import Exchange
@@ -27,19 +25,10 @@ SYMBOLS = tuple(f"SYN{number:03d}/USDT" for number in range(1, 4))
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run a sandbox exchange; yield its address."""
-    command = (sys.executable, "-m", "tradebot.cli.main", "sandbox", "--port", "0", "--count", str(len(SYMBOLS)))
-    sandbox = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert sandbox.stdout is not None
-    try:
-        found = re.search(r"REST (\S+?),", sandbox.stdout.readline())
-        assert found is not None
-        yield found[1]
-    finally:
-        sandbox.terminate()
-        sandbox.wait(20)
-        sandbox.stdout.close()
+    with sandbox_process(tmp_path_factory.mktemp("exchange"), "--count", str(len(SYMBOLS))) as (_, found):
+        yield found
 
 
 async def ask(address: str, place: str, **body: Any) -> None:
