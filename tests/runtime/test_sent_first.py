@@ -166,3 +166,39 @@ def test_a_loop_that_is_told_to_end_still_tells_what_left() -> None:
 
     asyncio.run(main())
     assert ids(told.facts) == ["a", "RequestSent a"]
+
+
+class Chore:
+    """Has one event for the machine, once."""
+
+    name, next_due_ms = "chore", 0
+
+    def run(self, now_ms: int) -> Event | None:
+        self.next_due_ms = 2**62
+        return quote("a")
+
+
+def test_what_a_chore_led_to_is_told_without_another_event() -> None:
+    told, journal = Told(), Journal()
+    venue, machine = Sending(told), Machine(buying)
+    venue.machine = machine
+    shell = LiveShell(
+        Dispatch(machine, journal, told, Outbox(venue, journal)),
+        venue,
+        WallClock(),
+        Limits(loop_sleep_s=50),
+        told,
+        told,
+    )
+    shell.add_chore(Chore())
+
+    async def main() -> None:
+        async with asyncio.timeout(20):
+            running = asyncio.create_task(shell.run())
+            await shell.until(lambda: len(machine.told) == 2)
+            shell.stop()
+            await running
+
+    asyncio.run(main())
+    assert venue.begun == [("a", 0, 1)]
+    assert ids(told.facts) == ["a", "RequestSent a"]

@@ -277,10 +277,9 @@ class LiveShell:
         before = self.events
         try:
             self._drain()
-            if self._dispatch.owing:
-                self._settle_soon()
-            else:
+            if not self._dispatch.owing:
                 self._do_chores()
+            self._settle_soon()
         except (StateSuspect, StorageFailed) as error:
             self.fail(error)
         finally:
