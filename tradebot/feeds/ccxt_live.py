@@ -54,6 +54,7 @@ class CcxtLive:
         keep_alive_s: float = 5.0,
         renew_after_s: float = 82_800.0,
         beside: Callable[[Any], Sequence[Coroutine[Any, Any, None]]] = lambda _exchange: (),
+        listing: Any = None,
     ) -> None:
         self._connect = connect
         self._settings = settings
@@ -64,6 +65,8 @@ class CcxtLive:
         self._keep_alive_s = keep_alive_s
         self._renew_after_s = renew_after_s
         self._beside = beside
+        self.listing = listing
+        """The instance of ccxt, closed, that was asked for the markets when the feed was made; None where none was."""
         self.counts = FeedCounts()
         """What happened in the present run."""
 

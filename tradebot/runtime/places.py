@@ -165,14 +165,17 @@ def make_remote(
     symbols: Sequence[str] = (),
     gauge: Gauge = no_gauge,
     is_our_run: Callable[[str], bool] = lambda _run: True,
+    feed: Feed | None = None,
 ) -> CcxtSpot:
     """Return the account at the profile's exchange, not connected yet; `symbols` are those that are watched.
 
+    The markets that `feed` was just made with are not asked for again.
     Raises CannotStart where a key is missing.
     """
     from tradebot.exchange.construction import needs_password
     from tradebot.exchange.credentials import read_credentials
     from tradebot.exchange.shared_budget import shared_budget
+    from tradebot.feeds.ccxt_live import CcxtLive
     from tradebot.venues.ccxt_spot import CcxtSpot
 
     credentials = read_credentials(environ, password=needs_password(profile.exchange.name))
@@ -190,6 +193,7 @@ def make_remote(
         symbols=symbols,
         gauge=gauge,
         is_our_run=is_our_run,
+        listing=feed.listing if isinstance(feed, CcxtLive) else None,
     )
 
 
@@ -232,6 +236,7 @@ def _exchange_feed(profile: Profile, clock: Clock, log: Log, gauge: Gauge, patie
         keep_alive_s=settings.keep_alive_s,
         renew_after_s=settings.renew_after_s,
         beside=lambda exchange: (time.keep(exchange),),
+        listing=listed[0],
     )
 
 

@@ -101,7 +101,6 @@ class Run(Struct):
     lease: Lease  # on the account
     patience: Patience  # with an exchange that is away
     delisted: tuple[str, ...]  # held, and not traded there any more
-    journal_failed_ms: int = 0  # since when the journal cannot be written, 0 while it can
 
     def make_feed(self) -> Callable[[Profile, Clock], Feed]:
         """Return what makes the feed that a profile names."""
@@ -192,7 +191,7 @@ def _wire(
         shell.deliver(event)
 
     known = (*listed(profile.venue.paper, feed.instruments()), *gone)
-    venue, venue_part = _venue(profile, known, opened, telling, clock, coordinator, makers, answered)
+    venue, venue_part = _venue(profile, known, opened, telling, clock, coordinator, makers, answered, feed)
     signals.check()
     generation = begin(choice, opened.history, engine.state.generation, clock.now_ms(), telling.log)
     stack.push(lambda kind, *_: _ended(opened.history, telling.log) if kind is not None else None)
@@ -292,6 +291,7 @@ def _venue(
     coordinator: Coordinator,
     makers: Makers,
     answered: Callable[[Event], None],
+    feed: Feed,
 ) -> tuple[StoredAccount | RemoteAccount, Component]:
     """Return where orders go, and what of it has a life of its own; `answered` hears what an exchange answers.
 
@@ -299,7 +299,7 @@ def _venue(
     """
     if opened.account is None:
         spot = make_remote(
-            profile, clock, telling.log, answered, coordinator.crash, telling.pipeline.register_secret,
+            profile, clock, telling.log, answered, coordinator.crash, telling.pipeline.register_secret, feed=feed,
             symbols=[one.symbol for one in priced], gauge=gauge_of(telling), is_our_run=opened.journal.knows_run,
         )  # fmt: skip
         return RemoteAccount(spot), spot
