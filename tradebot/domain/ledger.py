@@ -70,9 +70,11 @@ class Ledger(Struct):
 
     def holding(self, symbol: str) -> Decimal:
         """Return the base owned of a symbol: its position's and its dust."""
+        position, dust = self.positions.get(symbol), self.dust.get(symbol, ZERO)
+        if position is None:
+            return dust
         with localcontext(EXACT):
-            position = self.positions.get(symbol)
-            return (position.amount if position else ZERO) + self.dust.get(symbol, ZERO)
+            return position.amount + dust
 
     def adopt(self, asset: str, symbol: str, change: Decimal, price: Decimal, at_ms: int) -> None:
         """Let what is owned of an asset follow the account by `change`; the cash only where it is the quote.

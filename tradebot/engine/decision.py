@@ -60,12 +60,19 @@ class BuyingOff:
 
 
 class BuyGates:
-    """The gates of a buy. Common gates stand first, so that what a shut one hides is the same for every price."""
+    """The gates of a buy by the profile in force, which each generation builds anew.
+
+    Common gates stand first, so that what a shut one hides is the same for every price.
+    """
 
     def __init__(self, desk: Desk, budget: Budget, controls: Controls) -> None:
         self.desk = desk
         self.budget = budget
         self.controls = controls
+        profile = desk.profile
+        self._need = budget.reservation(profile.budget.per_trade_quote)
+        self._stale_after_ms = ms(profile.market.stale_after_s)
+        self._confirm_ms = ms(profile.drop.confirm_s)
 
     def shut(self, symbol: SymbolState) -> Shut | None:
         """Return the first gate that is shut for `symbol` at its last quote."""
@@ -90,10 +97,9 @@ class BuyGates:
             slots = len(positions) + sum(1 for intent in state.buying() if intent.symbol not in positions)
             if slots >= limits.max_positions:
                 return Shut("budget.max_positions", str(slots), f"< {limits.max_positions}", common=True)
-        need = self.budget.reservation(limits.per_trade_quote)
         free = self.budget.available()
-        if free < need:
-            return Shut("budget", f"{free:f}", f">= {need:f}", common=True)
+        if free < self._need:
+            return Shut("budget", f"{free:f}", f">= {self._need:f}", common=True)
         exposure = sum((position.cost for position in positions.values()), ZERO) + state.outstanding()
         if exposure + limits.per_trade_quote > limits.max_exposure_quote:
             return Shut("budget.max_exposure_quote", f"{exposure:f}", f"<= {limits.max_exposure_quote:f}", common=True)
@@ -110,7 +116,7 @@ class BuyGates:
             return "symbol leaving"
         if shut := shut_by_venue(desk) or shut_for_symbol(desk, symbol.symbol):
             return f"{shut[0]}: {shut[1]}"
-        return "stale data" if desk.now - symbol.seen_ms > ms(desk.profile.market.stale_after_s) else ""
+        return "stale data" if desk.now - symbol.seen_ms > self._stale_after_ms else ""
 
     def _own(self, symbol: SymbolState) -> Shut | None:
         if symbol.symbol in self.desk.leaving:
@@ -129,14 +135,14 @@ class BuyGates:
 
     def _stale(self, symbol: SymbolState) -> Shut | None:
         """Stop on a price that was old when it came: a feed may lag behind its market."""
-        age_ms, most_ms = self.desk.now - symbol.seen_ms, ms(self.desk.profile.market.stale_after_s)
+        age_ms, most_ms = self.desk.now - symbol.seen_ms, self._stale_after_ms
         if age_ms <= most_ms:
             return None
         symbol.below_since = -1  # an old price confirms nothing
         return Shut("market.stale_after_s", f"{age_ms / 1000:g}", f"<= {most_ms / 1000:g}", common=False)
 
     def _unconfirmed(self, symbol: SymbolState) -> Shut | None:
-        wanted = ms(self.desk.profile.drop.confirm_s)
+        wanted = self._confirm_ms
         if not wanted:
             return None
         if symbol.below_since < 0:

@@ -6,7 +6,7 @@ asked for, nor has any come since. A difference counts once a second answer show
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from tradebot.domain import events as e
@@ -51,8 +51,7 @@ class Drift:
     def _compare(self, balances: Mapping[str, Balance], *, with_quote: bool) -> None:
         desk, ledger = self.desk, self.desk.state.ledger
         again = False
-        for asset in self._assets(balances):
-            symbol = f"{asset}/{ledger.quote}"
+        for symbol, asset in self._assets(balances):
             if symbol in desk.stirred:
                 continue
             balance, owned = balances.get(asset, NOTHING), ledger.holding(symbol)
@@ -63,18 +62,27 @@ class Drift:
         if again:
             desk.remind(desk.now + desk.profile.execution.query_interval_ms, LOOK, "")
 
-    def _assets(self, balances: Mapping[str, Balance]) -> list[str]:
-        """Return the base assets to compare: what the ledger owns, what was different, what is held and watched."""
-        state, quote = self.desk.state, self.desk.state.ledger.quote
-        bases = [symbol.partition("/")[0] for symbol in (*state.ledger.positions, *state.ledger.dust)]
-        held = [asset for asset in balances if f"{asset}/{quote}" in self.desk.symbols]
-        known = [*state.drifts.items, *state.drifts.expected]
-        return [asset for asset in dict.fromkeys([*bases, *held, *known]) if asset != quote]
+    def _assets(self, balances: Mapping[str, Balance]) -> Iterable[tuple[str, str]]:
+        """Return (symbol, base asset) to compare: what the ledger owns, what is held and watched, what differed."""
+        desk, ledger, drifts = self.desk, self.desk.state.ledger, self.desk.state.drifts
+        behind = f"/{ledger.quote}"
+        found = {symbol: symbol.partition("/")[0] for symbol in (*ledger.positions, *ledger.dust)}
+        for asset in balances:
+            if (symbol := asset + behind) in desk.symbols:
+                found[symbol] = asset
+        for asset in (*drifts.items, *drifts.expected):
+            if asset != ledger.quote:
+                found[asset + behind] = asset
+        return found.items()
 
     def _judge(self, asset: str, symbol: str, owned: Decimal, found: Decimal) -> bool:
         """Compare one asset; return whether another answer is wanted to be sure."""
         desk, drifts = self.desk, self.desk.state.drifts
         missing = EXACT.subtract(owned, found)
+        if not missing and asset not in drifts.items and asset not in drifts.expected:  # as nearly always
+            self._surplus[asset] = ZERO
+            self._suspects.pop(asset, None)
+            return False
         self._surplus[asset] = max(ZERO, -missing)
         known, expected = drifts.items.get(asset), drifts.expected.get(asset, ZERO)
         if not _differs(missing, expected):

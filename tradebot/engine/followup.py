@@ -38,6 +38,7 @@ class FollowUp:
         self.watchlist = watchlist
         self.budget = budget
         self.parts = parts
+        self._drop = _Drop(desk.profile.drop)
 
     def run(self) -> None:
         """Go through the facts of this event; facts told here are followed up too."""
@@ -78,23 +79,21 @@ class FollowUp:
 
     def settle(self, symbol: SymbolState) -> None:
         """Recompute what a symbol's own orders and position decide: exit levels, waits, trigger, band."""
-        self._settle(symbol, _Drop(self.desk.profile.drop))
-
-    def settle_all(self) -> None:
-        """Recompute it for every symbol, which decides on its next price, whatever held it back."""
-        drop = _Drop(self.desk.profile.drop)
-        for symbol in self.desk.symbols.values():
-            self.desk.wake(symbol)
-            self._settle(symbol, drop)
-        self.desk.blocked.clear()
-
-    def _settle(self, symbol: SymbolState, drop: _Drop) -> None:
+        drop = self._drop
         symbol.threshold_bps, symbol.factor = drop.own.get(symbol.symbol, drop.common)
         self.parts.exits.arm(symbol)
         closed = self.desk.state.closed.get(symbol.symbol)
         cooled_ms = closed.at_ms + drop.cooldown_ms if closed else 0
         symbol.rest_ms = max(cooled_ms, symbol.last_buy_ms + drop.debounce_ms)
         band.refresh(self.desk, self.parts.exits, symbol)
+
+    def settle_all(self) -> None:
+        """Recompute it for every symbol by the profile in force; each decides on its next price, whatever held it."""
+        self._drop = _Drop(self.desk.profile.drop)
+        for symbol in self.desk.symbols.values():
+            self.desk.wake(symbol)
+            self.settle(symbol)
+        self.desk.blocked.clear()
 
     def _intent_ended(self, fact: f.IntentEnded) -> None:
         """Close a position of which nothing sellable is left; plan the next attempt where an exit waits for one."""
