@@ -15,6 +15,7 @@ from tradebot.domain.errors import CannotStart
 from tradebot.exchange.credentials import Credentials
 from tradebot.runtime.doctor import Case, Check, Finding, NotLearned, Said, examine, in_thread, looking
 from tradebot.runtime.doctor_checks import checks_of
+from tradebot.runtime.doctor_home import disk, durability, folder
 
 Running = Callable[[Case], Awaitable[Iterable[Said]]]
 
@@ -113,3 +114,12 @@ def test_every_check_has_a_name_of_its_own_and_an_end(tmp_path: Path) -> None:
     assert all(0 < check.limit_s <= 60 for check in checks)
     groups = [group for group, _ in names]
     assert groups == sorted(groups, key=groups.index)
+
+
+def test_a_home_or_sessions_that_no_start_can_make_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "afile").touch()
+    one = case(tmp_path, f'[sessions]\ndir = "{tmp_path}/afile"\n')
+    one.home = tmp_path / "afile" / "tradebot"
+    found = examined(one, looking(folder), looking(durability), looking(disk))
+    assert [each.verdict for each in found] == ["fail"] * 3
+    assert all(f"{tmp_path}/afile is no folder" in each.text for each in found)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.disks import mounted
-from tradebot.runtime.doctor_disk import file_system, measure_commits, nearest
+from tradebot.runtime.doctor_disk import file_system, measure_commits, nearest, obstacle
 
 MOUNTS = r"""
 27 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -81,3 +81,15 @@ def test_the_nearest_folder_is_where_one_would_be_made(tmp_path: Path, monkeypat
     assert nearest(Path("state/bot")) == tmp_path
     (tmp_path / "state").mkdir()
     assert nearest(Path("state/bot")) == tmp_path / "state"
+
+
+def test_a_folder_that_cannot_be_made_or_written_in_is_told_with_what_is_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "afile").touch()
+    (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
+    assert obstacle(tmp_path / "afile" / "bot") == f"{tmp_path}/afile is no folder"
+    assert obstacle(tmp_path / "lost" / "bot") == f"{tmp_path}/lost is no folder"
+    assert obstacle(Path("/proc/x")).startswith("nothing can be written in /proc: ")
+    before = tmp_path.stat().st_mtime_ns
+    assert obstacle(tmp_path / "state" / "bot") == ""
+    assert obstacle(tmp_path) == ""
+    assert tmp_path.stat().st_mtime_ns == before

@@ -1,4 +1,4 @@
-"""What does a folder stand on, and how long does a durable write take there? Asked by `tradebot doctor`.
+"""Can a folder be made, what does it stand on, how long does a durable write take there? Asked by `tradebot doctor`.
 
 Nothing gets a name: what is written for the measurement is a file without one, gone with its handle.
 """
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+
+from tradebot.storage.files import reason
 
 VOLATILE: Final = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 """File systems that a loss of power empties: an fsync there promises nothing."""
@@ -44,6 +46,26 @@ def nearest(path: Path) -> Path:
     while not path.is_dir() and path != path.parent:
         path = path.parent
     return path
+
+
+def standing(path: Path) -> Path:
+    """Return `path`, or the nearest thing above it that is there, folder or not."""
+    place = path.absolute()
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    return place
+
+
+def obstacle(path: Path) -> str:
+    """Return why no folder can stand and be written in at `path`, "" where one can; nothing is left by looking."""
+    place = standing(path)
+    if not place.is_dir():
+        return f"{place} is no folder"
+    try:
+        os.close(_nameless(place))
+    except OSError as error:
+        return f"nothing can be written in {place}: {reason(error)}"
+    return ""
 
 
 def file_system(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:

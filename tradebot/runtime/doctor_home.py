@@ -18,7 +18,7 @@ from typing import Final
 from tradebot.domain.errors import StorageFailed
 from tradebot.exchange.credentials import NAMES, file_fault
 from tradebot.runtime.doctor import Case, Said
-from tradebot.runtime.doctor_disk import LAYERED, REMOTE, VOLATILE, file_system, measure_commits, nearest
+from tradebot.runtime.doctor_disk import LAYERED, REMOTE, VOLATILE, file_system, measure_commits, nearest, obstacle
 from tradebot.storage.files import disk_bytes, reason
 from tradebot.storage.history import History
 from tradebot.storage.home import PROFILES, holder
@@ -77,6 +77,9 @@ def disk(case: Case) -> Iterable[Said]:
     """Compare what is free with what sessions may still take, and with what the journal wants."""
     sessions = case.profile.sessions
     place, home = nearest(Path(sessions.dir)), nearest(case.home)
+    if why := obstacle(Path(sessions.dir)):
+        yield Said("fail", f"{sessions.dir} cannot be used: {why}: a start is refused", "mend sessions.dir")
+        return
     used = disk_bytes(Path(sessions.dir)) // MB
     most = sessions.max_disk_mb + case.profile.logging.max_disk_mb
     free = _free_mb(place)
@@ -114,6 +117,9 @@ def folder(case: Case) -> Iterable[Said]:
             "fail", f"{place} belongs to user {found.st_uid}, and this is user {os.geteuid()}", "start it as its owner"
         )
         return
+    if why := obstacle(home):
+        yield Said("fail", f"{home} cannot be used: {why}: a start is refused", "mend bot.state_dir")
+        return
     shared = [each for each in (home.parent, home) if each.is_dir() and _writable_by_others(each)]
     if shared:
         yield Said("fail", f"everybody on this machine may write {shared[0]}", f"chmod o-w {shared[0]}")
@@ -128,6 +134,9 @@ def folder(case: Case) -> Iterable[Said]:
 
 def durability(case: Case) -> Iterable[Said]:
     """Measure durable writes where the journal will stand, and say whether they mean anything there."""
+    if why := obstacle(case.home):
+        yield Said("fail", f"not measured: {why}", "the journal has to be written before an order")
+        return
     place = nearest(case.home)
     kind = file_system(place)
     try:
