@@ -58,7 +58,7 @@ def test_the_lines_say_the_same_and_end_with_what_the_bot_may_do(
 ) -> None:
     assert main(["doctor", "--profile", "p.toml"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "p · p.toml · orders are sent to binance · home state/doc"
+    assert lines[0] == f"p · p.toml · orders are sent to binance at {doctor.url}, a rehearsal · home state/doc"
     assert lines[-1] == "ready · 0 failed · 0 warnings · 19 ok · 0 left out · exit 0"
     assert "  order        buys of at most 100 USDT, by limit orders only, at most 0.3 % above the ask" in lines
     assert "  exposure     at most 3000 USDT invested: 10 positions, 300 in one symbol" in lines
