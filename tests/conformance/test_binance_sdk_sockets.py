@@ -31,7 +31,7 @@ from tradebot.sandbox.signing import signed_query
 from tradebot.sandbox.userdata import OF_SOCKET
 
 pytestmark = [
-    pytest.mark.timeout(120),  # a shared machine stalls; alone it takes a tenth of it
+    pytest.mark.timeout(240),  # a shared machine stalls; alone it takes a tenth of it
     pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float' is deprecated:DeprecationWarning"),
 ]
 

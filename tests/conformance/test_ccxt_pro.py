@@ -14,7 +14,7 @@ from tests.conformance.recorded import lacking
 from tests.conformance.wiretap import Wiretap
 from tests.sandbox.rest_kit import KEY, SECRET
 
-pytestmark = pytest.mark.timeout(120)  # a shared machine stalls; alone it takes a tenth of it
+pytestmark = pytest.mark.timeout(240)  # a shared machine stalls; alone it takes a tenth of it
 CLIENT = "ccxt.pro.binance"
 PAIR = "BTC/USDT"
 REDUCED: dict[str, Any] = {

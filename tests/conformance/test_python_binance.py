@@ -24,7 +24,7 @@ with warnings.catch_warnings():  # it stands on a part of websockets that is dep
     from binance.ws.depthcache import DepthCacheManager  # type: ignore[import-untyped]
     from binance.ws.streams import BinanceSocketManager  # type: ignore[import-untyped]
 
-pytestmark = pytest.mark.timeout(120)  # a shared machine stalls; alone it takes a tenth of it
+pytestmark = pytest.mark.timeout(240)  # a shared machine stalls; alone it takes a tenth of it
 CLIENT = "python-binance"
 SYMBOL = "BTCUSDT"
 BEYOND = {"allOrderLists", "order.amendments"}

@@ -95,8 +95,11 @@ def test_processes_that_count_at_once_lose_nothing_that_they_could_write(path: P
         for process in (first, second):
             assert process.stdout is not None
             lost += int(process.stdout.readline())
-    assert used(SharedCounts(path, print)) == 2000 - lost
-    assert lost < 1000
+    counted = used(SharedCounts(path, print))
+    assert 2000 - lost <= counted <= 2000, (
+        "what was counted alone is written with the next change, if nobody else wrote"
+    )
+    assert counted > 500
 
 
 def test_a_process_that_is_killed_while_it_counts_damages_nothing(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import Bot
+from tests.integration.processes import Bot, session
 from tests.integration.rehearsing import KEYS
 from tests.integration.rehearsing_processes import Exchange
 from tests.integration.test_rehearsal import at_the_exchange
@@ -34,7 +34,7 @@ def home(folder: Path, name: str, exchange: Exchange) -> Path:
     return place
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_second_bot_on_the_account_is_refused_and_may_start_once_the_first_was_killed(
     tmp_path: Path, exchange: Exchange
 ) -> None:
@@ -47,6 +47,7 @@ def test_a_second_bot_on_the_account_is_refused_and_may_start_once_the_first_was
             assert f"process {first.process.pid}, instance one, home {one / 'state' / 'one'}, since " in line
             assert "START_FAILED" in second.text
             assert KEYS["TRADEBOT_API_KEY"] not in second.text
+        assert session(two)["money"].startswith("orders go to binance at http://127.0.0.1:")
         first.send(signal.SIGKILL)
         first.end()
     with Bot(two, env=KEYS) as second:

@@ -92,7 +92,7 @@ def test_a_delisted_symbol_ends_no_start_and_what_is_held_of_it_stays(tmp_path: 
     assert completed["positions"] >= 2, "what is held of it, and of the other"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_symbol_that_is_delisted_while_the_bot_runs_is_quarantined_with_that_reason(
     tmp_path: Path, exchange: Exchange
 ) -> None:

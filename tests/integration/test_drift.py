@@ -54,7 +54,7 @@ def shown(bot_home: Path) -> Snapshot:
     return ask(bot_home, "tests", asked)
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 def test_a_sale_by_hand_is_noticed_and_adopted_and_a_foreign_order_outlives_the_bot(
     tmp_path: Path, exchange: Exchange
 ) -> None:
@@ -103,7 +103,7 @@ def test_a_sale_by_hand_is_noticed_and_adopted_and_a_foreign_order_outlives_the_
     assert kinds(folder).count("DRIFT_ADOPTED") == 2
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_an_order_of_the_same_instance_elsewhere_stops_the_buying_and_is_said(
     tmp_path: Path, exchange: Exchange
 ) -> None:

@@ -34,7 +34,7 @@ verify_deadline_s = {verify_s}
 supervisor_deadline_s = 100
 """
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture

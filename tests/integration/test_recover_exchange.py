@@ -154,7 +154,7 @@ def test_an_order_under_its_name_that_the_sound_facts_speak_against_is_not_made_
     assert {name: told for name, told in tree(killed / HOME).items() if name == "checkpoint.json"} == before
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_bot_that_has_lost_everything_never_begins_as_if_it_were_new(killed: Path) -> None:
     all_gone(killed)
     with Bot(killed, env=KEYS) as bot:

@@ -50,14 +50,14 @@ def rehearsed(folder: Path, plan: Plan) -> Outcome:
     return outcome
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_bot_and_exchange_agree_on_every_order_fill_and_balance(tmp_path: Path) -> None:
     outcome = rehearsed(tmp_path, Plan(20, symbols=8, seed=random.randrange(10**6), threshold_bps=6))
     assert outcome.differences.fills >= 20
     assert outcome.differences.symbols >= 4
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 def test_bot_and_exchange_agree_though_each_was_killed(tmp_path: Path) -> None:
     outcome = rehearsed(tmp_path, Plan(25, symbols=8, seed=random.randrange(10**6), kills=2, threshold_bps=6))
     assert outcome.figures.codes == {"bot": (-signal.SIGKILL, 0), "exchange": (-signal.SIGKILL, 0)}

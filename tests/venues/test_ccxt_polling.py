@@ -124,7 +124,7 @@ async def weight_a_minute(there: Blind, comparisons: int) -> float:
     return (there.budget.spent - spent) * 60 / (time.monotonic() - begun_s)
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("orders", [10, pytest.param(50, marks=pytest.mark.soak)])
 def test_open_orders_cost_a_quarter_of_the_weight_while_the_user_stream_is_lost(process: Process, orders: int) -> None:
     async def main() -> None:
@@ -138,7 +138,7 @@ def test_open_orders_cost_a_quarter_of_the_weight_while_the_user_stream_is_lost(
     asyncio.run(main())
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @in_loop
 async def test_a_fill_is_noticed_within_seconds_though_no_stream_tells_of_it(process: Process) -> None:
     async with blind(process) as there:
