@@ -33,12 +33,18 @@ COMMANDS = (
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return the home of a bot that runs in this process, without a control door."""
+def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """Yield the home of a bot that runs in this process, without a control door."""
     monkeypatch.chdir(tmp_path)
     held = Home.open(Path("state"), "prod")
-    yield held.folder
+    yield held
     held.close()
+
+
+@pytest.fixture
+def home(held: Home) -> Path:
+    """Return where that home is."""
+    return held.folder
 
 
 def told(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -81,6 +87,27 @@ def test_a_bot_that_hangs_is_told_as_one_that_is_there(
 def test_one_that_is_just_starting_is_told_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "lock").write_bytes(b"")
     assert told(["status"], capsys) == "tradebot: state/prod: a bot is just starting there; ask again in a moment"
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_one_whose_start_waits_says_for_what_and_until_when(
+    words: list[str], held: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held.tell("starting: binance bans this address until 2026-11-23 02:40:00 UTC; it waits since then")
+    said = told(words, capsys)
+    assert said == (
+        f"tradebot: state/prod: the bot there (process {os.getpid()}) is starting: binance bans this address until "
+        f"2026-11-23 02:40:00 UTC; it waits since then ask again later; `kill -TERM {os.getpid()}` stops it"
+    )
+
+
+def test_one_that_ends_is_told_so_and_no_second_signal_is_advised(
+    held: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held.tell("ending")
+    assert told(["stop", "--yes"], capsys) == (
+        f"tradebot: state/prod: the bot there (process {os.getpid()}) is ending ask again later"
+    )
 
 
 def test_a_silent_bot_counts_where_one_of_several_must_be_named(

@@ -16,6 +16,7 @@ from tests.integration.processes import PATIENCE_S, Bot, records, session
 from tests.integration.rehearsing import KEYS
 from tests.integration.rehearsing_processes import Exchange
 from tests.integration.test_rehearsal import at_the_exchange
+from tradebot.cli.main import main
 
 BAN_S = 4
 BANNED_S = 600
@@ -71,7 +72,7 @@ def test_a_start_under_a_ban_waits_for_its_end_without_a_request_and_then_trades
 
 @pytest.mark.timeout(180)
 def test_a_ban_is_remembered_by_the_next_start_which_ends_at_once_by_a_signal_with_0(
-    tmp_path: Path, exchange: Exchange
+    tmp_path: Path, exchange: Exchange, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepared(tmp_path, exchange.url)
     steer(exchange, "/ban", {"retry_after_s": BANNED_S})
@@ -79,6 +80,9 @@ def test_a_ban_is_remembered_by_the_next_start_which_ends_at_once_by_a_signal_wi
     for _ in range(2):
         with Bot(tmp_path, env=KEYS) as bot:
             told.append(bot.wait_for("START_WAITS").partition("until ")[2])
+            assert main(["status", "--home", str(tmp_path / "state/away")]) == 1
+            said = capsys.readouterr().err
+            assert f"(process {bot.process.pid}) is starting: binance bans this address until {told[-1][:19]}" in said
             begun_s = time.monotonic()
             bot.send(signal.SIGTERM)
             assert bot.end() == 0, bot.text

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
@@ -55,6 +57,24 @@ def test_it_asks_again_and_tells_each_cause_once(signals: Signals, quick: None) 
         assert await patient(60, signals, log, said).hold(away.ask) == 5
         assert log.kinds() == ["START_WAITS", "START_WAITS", "START_GOES_ON"]
         assert [line.partition(";")[0] for line in said] == ["one", "another"]
+
+    asyncio.run(main())
+
+
+def test_what_the_start_waits_for_and_until_when_is_shown_for_as_long_as_it_waits(
+    signals: Signals, quick: None
+) -> None:
+    async def main() -> None:
+        shown: list[str] = []
+        away = Away(4, ExchangeAway("one"), ExchangeAway("another"), ExchangeAway("one"))
+        one = patient(60, signals, Heard())
+        one.show(shown.append)
+        assert await one.hold(away.ask) == 4
+        first, *waits, last = shown
+        assert (first, last) == ("starting", "starting")
+        assert [line.partition(";")[0] for line in waits] == ["starting: one", "starting: another", "starting: one"]
+        since, until = re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", waits[0])
+        assert 59 <= (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds() <= 61
 
     asyncio.run(main())
 

@@ -14,7 +14,7 @@ import pytest
 
 from tradebot.domain.errors import CannotStart, StorageFailed
 from tradebot.storage.files import disk_bytes, set_aside, write_atomic
-from tradebot.storage.home import LOOK_S, Home, holder
+from tradebot.storage.home import LOOK_S, Home, doing, holder
 
 NOW = 1_795_364_703_123
 
@@ -77,6 +77,26 @@ def test_who_holds_a_home_is_told_without_touching_it(tmp_path: Path) -> None:
     end(child)
     assert holder(tmp_path / "bot") is None
     assert os.listdir(tmp_path / "bot") == ["lock"]
+
+
+def test_what_the_holder_is_doing_is_told_while_it_holds_the_home_and_not_longer(tmp_path: Path) -> None:
+    folder = tmp_path / "bot"
+    assert doing(folder) == ""
+    home = Home.open(tmp_path, "bot")
+    assert doing(folder) == ""
+    home.tell("starting: it waits\nfor much longer than that")
+    assert doing(folder) == "starting: it waits for much longer than that"
+    assert holder(folder) == os.getpid()
+    home.tell("starting")
+    assert doing(folder) == "starting"
+    home.tell("")
+    assert doing(folder) == ""
+    home.tell("ending")
+    home.close()
+    home.tell("gone")
+    assert doing(folder) == ""
+    Home.open(tmp_path, "bot").close()
+    assert (folder / "lock").read_text() == f"{os.getpid()}\n\n"
 
 
 def test_a_bot_begins_though_somebody_looks_at_that_moment(tmp_path: Path) -> None:

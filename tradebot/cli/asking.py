@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tradebot.cli.finding import Meant, hold_to_profile
 from tradebot.domain.errors import TradebotError
-from tradebot.storage.home import holder
+from tradebot.storage.home import ENDING, doing, holder
 
 if TYPE_CHECKING:
     from tradebot.control.client import Client
@@ -52,12 +52,12 @@ def explained(home: Path) -> Iterator[None]:
     try:
         yield
     except NoBot as error:
-        pid = _holder(home)
+        pid = _look(holder, home)
         if pid is None:
             raise
         raise answers_nobody(home, pid) from error
     except Silent as error:
-        pid = _holder(home)
+        pid = _look(holder, home)
         if not pid:
             raise
         raise AnswersNobody(f"{error}; what was asked may have happened or not\n{_signals(pid)}") from error
@@ -67,6 +67,9 @@ def answers_nobody(home: Path, pid: int) -> AnswersNobody:
     """Return what is told of a bot that runs but answers nobody; `pid` is its process, 0 where that is not known."""
     if not pid:
         return AnswersNobody(f"{home}: a bot is just starting there; ask again in a moment")
+    if words := _look(doing, home):
+        ends = "" if words.startswith(ENDING) else f"; `kill -TERM {pid}` stops it"
+        return AnswersNobody(f"{home}: the bot there (process {pid}) is {words}\n  ask again later{ends}")
     return AnswersNobody(
         f"{home}: a bot runs there (process {pid}), but its control door answers nobody"
         " (off by `tradebot feature off control_door` or its profile, or the bot hangs)\n"
@@ -83,9 +86,10 @@ def who() -> str:
     return f"cli:{name}"
 
 
-def _holder(home: Path) -> int | None:
+def _look(ask: Callable[[Path], T], home: Path) -> T:
+    """Return what `ask` finds in a home. Raises TradebotError where it may not be looked into."""
     try:
-        return holder(home)
+        return ask(home)
     except OSError as error:
         raise TradebotError(f"{home}: cannot be looked into ({error.strerror})") from error
 

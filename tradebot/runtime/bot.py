@@ -24,6 +24,7 @@ from tradebot.runtime.signals import StopAsked
 from tradebot.runtime.status import StatusChore, money_of, warming
 from tradebot.runtime.supervisor import supervisor_of
 from tradebot.runtime.wiring import Run
+from tradebot.storage.home import ENDING
 
 
 class Bot:
@@ -65,6 +66,7 @@ class Bot:
             self.threads_started = len(set(threading.enumerate()) - self._before.threads)
             self.cancelled_before = run.book.cancelled
             self._supervisor.stopping()
+            run.opened.home.tell(ENDING)
             with LastResort(run, lambda why: self._parts.watchdog.dump(why, run.clock.now_ms())):
                 return await coordinator.end(self.closing, run.loaded.profile.shutdown)
         finally:
@@ -158,6 +160,7 @@ class Bot:
         self._tell_cold(now_ms)
         for part in (self.live.reloads, parts.watcher, parts.door, self._guard):
             await part.start()
+        run.opened.home.tell("")
         run.signals.on_hangup(lambda: _soon(loop, self.live.reloads.hint, "SIGHUP"))
         self.live.begin()
         self._supervisor.ready()

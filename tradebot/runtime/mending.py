@@ -20,7 +20,7 @@ from tradebot.runtime.opening import Mendable, tell_rebuilt
 from tradebot.runtime.patience import Patience
 from tradebot.runtime.rebuilding import Proof, prove_at_exchange, prove_on_paper, unexplained, write
 from tradebot.runtime.recovering import Files, copied, exchange_of, paper_instruments, read_files
-from tradebot.storage.home import Home
+from tradebot.storage.home import STARTING, Home
 
 T = TypeVar("T")
 
@@ -60,6 +60,8 @@ class Mending:
             if files.sound.empty:  # nothing here tells how the home came to be: a person judges that
                 raise damage
             self._tell_begin(damage)
+            self._patience.show(home.tell)
+            home.tell(f"{STARTING}: its damaged journal is rebuilt, where {self._source} proves what was lost")
             try:
                 proof = self._proven(files)
             except CannotStart as error:

@@ -21,13 +21,14 @@ from tradebot.runtime.agreement import disagreement
 from tradebot.runtime.beginning import open_history
 from tradebot.runtime.errorbook import CountedLog, ErrorBook
 from tradebot.runtime.failures import ComponentFailures, Tired
+from tradebot.runtime.status import money_of
 from tradebot.runtime.swaps_metrics import MetricsPart
 from tradebot.runtime.swaps_sessions import prune
 from tradebot.storage.account import AccountStore
 from tradebot.storage.checkpoint import Checkpointer, read_checkpoint
 from tradebot.storage.files import set_aside, utc_stamp, write_atomic
 from tradebot.storage.history import History
-from tradebot.storage.home import Home
+from tradebot.storage.home import STARTING, Home
 from tradebot.storage.journal import SqliteJournal
 from tradebot.storage.journal_keeping import JournalKeeper
 from tradebot.storage.journal_pruning import Keeping, read_snapshot
@@ -112,6 +113,7 @@ def open_session(
         kind="run",
         instance=profile.bot.instance,
         synthetic=profile.feed.kind == "synthetic",
+        money=money_of(profile),
     )
     telling: list[Telling] = []
 
@@ -163,6 +165,7 @@ def open_stores(profile: Profile, telling: Telling, clock: Clock, stack: ExitSta
     settings, limits = profile.journal, profile.shutdown
     home = Home.open(Path(profile.bot.state_dir), profile.bot.instance)
     stack.callback(home.close)
+    home.tell(STARTING)
     finished(home.folder, partial(tell_rebuilt, telling.log))
     history = open_history(home.profiles, settings.retry_s, clock.now_ms(), telling.log)
     stack.callback(history.close)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
+from tradebot.config.secrets import mask
 from tradebot.domain.errors import ExchangeAway
 from tradebot.ports import Clock, Log
 from tradebot.runtime.signals import Signals
+from tradebot.storage.home import STARTING
 
 T = TypeVar("T")
 
@@ -36,6 +39,10 @@ class Patience(Protocol):
         """Return what `attempt` returns."""
         ...
 
+    def show(self, doing: Callable[[str], None]) -> None:
+        """Tell `doing` from here on what the start does: that it waits, for what and until when, or that it goes on."""
+        ...
+
 
 class NoPatience:
     """Asks once: an edit that needs an exchange which is away is refused at once, and nobody waits."""
@@ -47,6 +54,9 @@ class NoPatience:
     async def hold(self, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return what one attempt returns. Raises what it raises."""
         return await attempt()
+
+    def show(self, doing: Callable[[str], None]) -> None:
+        """Show nothing: nobody waits here."""
 
 
 NO_PATIENCE: Final = NoPatience()
@@ -68,6 +78,12 @@ class StartPatience:
         self._say = say
         self._left_s = limit_s
         self._told: set[str] = set()
+        self._doing: Callable[[str], None] = lambda _words: None
+
+    def show(self, doing: Callable[[str], None]) -> None:
+        """Tell `doing` what the start does, at every question that is not answered and at the one that is."""
+        self._doing = doing
+        doing(STARTING)
 
     def make(self, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return what `attempt` returns; to be called outside of a running loop."""
@@ -85,7 +101,7 @@ class StartPatience:
                 if left_s <= 0:
                     text = f"{away}; waited {self._limit_s:g} s (exchange.start_patience_s): start again later"
                     raise ExchangeAway(text, away.until_ms) from None
-                self._tell(away)
+                self._tell(away, loop.time() - since_s, left_s)
                 until_ms = away.until_ms
             else:
                 if since_s:
@@ -115,13 +131,21 @@ class StartPatience:
 
     def _goes_on(self, waited_s: float) -> None:
         self._left_s -= waited_s
+        self._doing(STARTING)
         text = f"The exchange answers: the start goes on after {waited_s:.0f} s"
         self._log.emit("events", "INFO", "START_GOES_ON", text, waited_s=round(waited_s, 3))
 
-    def _tell(self, away: ExchangeAway) -> None:
+    def _tell(self, away: ExchangeAway, waited_s: float, left_s: float) -> None:
+        now_s = self._clock.now_ms() / 1000
+        times = f"it waits since {_utc(now_s - waited_s)} and until {_utc(now_s + left_s)} at most"
+        self._doing(mask(f"{STARTING}: {away}; {times}"))
         if str(away) in self._told:
             return
         self._told.add(str(away))
         text = f"{away}; the start waits for it, {self._limit_s:g} s at most (exchange.start_patience_s)"
         self._log.emit("events", "WARNING", "START_WAITS", text, until_ms=away.until_ms, at_most_s=self._limit_s)
         self._say(text)
+
+
+def _utc(at_s: float) -> str:
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -40,7 +40,7 @@ from tradebot.runtime.patience import NO_PATIENCE, Patience, StartPatience
 from tradebot.runtime.places import Lease, RemoteAccount, make_feed, make_lease, make_remote, make_venue
 from tradebot.runtime.recovering import refuse_to_forget
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
-from tradebot.runtime.status import Status, StatusBook, money_of
+from tradebot.runtime.status import Status, StatusBook
 from tradebot.runtime.swaps_bench import cycle_log
 from tradebot.runtime.swaps_checkpoints import CheckpointSwap
 from tradebot.storage.history import History
@@ -127,8 +127,9 @@ def wire(choice: Choice, options: Options, signals: Signals, say: Callable[[str]
         coordinator = Coordinator(signals, telling.log, say)
         try:
             signals.check()
-            patience = _patience(loaded.profile, options, signals, clock, telling, say)
             aloud = say if isinstance(options.console, NoConsole) else _no_line
+            limit_s = float(loaded.profile.exchange.start_patience_s)
+            patience = StartPatience(limit_s, signals, clock, telling.log, aloud)
             mending = Mending(loaded.profile, telling.log, clock, patience, aloud)
             run = _wire(choice, options, signals, clock, telling, coordinator, stack, makers, patience, mending)
         except StorageFailed as error:
@@ -153,7 +154,7 @@ _Restored = tuple[Feed, tuple[Instrument, ...], Engine, str, tuple[Instrument, .
 
 
 def _no_line(_line: str) -> None:
-    """Say nothing: the record is on the terminal already."""
+    """Say nothing: the console shows the record already."""
 
 
 def _wire(
@@ -173,9 +174,11 @@ def _wire(
 
     def take(held: ExitStack) -> tuple[Opened, Lease, _Restored]:
         opened = open_stores(profile, telling, clock, held, fresh=options.fresh)
+        patience.show(opened.home.tell)
         opened.journal.on_durable(lambda _seq: opened.history.look())
         lease = make_lease(profile, opened.home.folder, clock)
         held.callback(lease.close)
+        telling.session.take_latest()
         signals.check()
         return opened, lease, _restored(profile, opened, telling, clock, makers, patience)
 
@@ -201,7 +204,7 @@ def _wire(
         text = f"run {unsealed} never ended (killed, or power lost): recovering from its journal"
         telling.log.emit("events", "WARNING", "RUN_RECOVERED", text, run=unsealed)
     journal = str(opened.home.journal)
-    telling.session.update(run=name, journal=journal, synthetic=feed.synthetic, money=money_of(profile))
+    telling.session.update(run=name, journal=journal, synthetic=feed.synthetic)
     telling.log.emit("events", "INFO", "STATE_RESTORED", restored)
     book = StatusBook(telling.recorder, telling.errors)
     dispatch, shell = _shell(profile, engine, venue, book, opened, telling, clock)
@@ -212,15 +215,6 @@ def _wire(
         venue_part, dispatch, shell, book, name, restored, stack, instruments, checkpoints, makers, lease, patience,
         tuple(one.symbol for one in gone),
     )  # fmt: skip
-
-
-def _patience(
-    profile: Profile, options: Options, signals: Signals, clock: Clock, telling: Telling, say: Callable[[str], None]
-) -> StartPatience:
-    """Return how long this start waits for an exchange; what the console shows as a record is not said twice."""
-    limit_s = float(profile.exchange.start_patience_s)
-    told = {"say": say} if isinstance(options.console, NoConsole) else {}
-    return StartPatience(limit_s, signals, clock, telling.log, **told)
 
 
 def _ended(history: History, log: Log) -> None:

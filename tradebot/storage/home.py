@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tradebot.domain.errors import CannotStart
@@ -15,6 +16,11 @@ PROFILES = "profiles.sqlite"
 
 LOOK_S = 0.05
 """Longer than anybody takes to see who holds a home."""
+
+STARTING, ENDING = "starting", "ending"
+"""What a bot tells of itself (`Home.tell`) until its door stands open, and once its run ends; more may follow."""
+
+_MOST_TOLD = 2000  # letters of what a holder says of itself
 
 
 class Home:
@@ -74,6 +80,15 @@ class Home:
         """The profile history's file."""
         return self.folder / PROFILES
 
+    def tell(self, doing: str) -> None:
+        """Say to whoever looks what its holder is doing, "" for its usual work; nothing once it is given back.
+
+        The word goes with the lock, however the process ends. A disk that takes no line costs the word alone.
+        """
+        if self._lock is not None:
+            with suppress(OSError):
+                _sign(self._lock, doing)
+
     def close(self) -> None:
         """Give the lock back; harmless when called twice."""
         lock, self._lock = self._lock, None
@@ -100,6 +115,20 @@ def holder(folder: Path) -> int | None:
     return None
 
 
+def doing(folder: Path) -> str:
+    """Return what the holder of the home at `folder` says it is doing, "" for its usual work or where nobody holds it.
+
+    Raises OSError where it may not be looked into.
+    """
+    if holder(folder) is None:
+        return ""
+    try:
+        lines = (folder / "lock").read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    return lines[1] if len(lines) > 1 else ""
+
+
 def _take(lock: int) -> None:
     """Take the lock, in a second try where somebody may just be looking. Raises BlockingIOError."""
     try:
@@ -109,15 +138,18 @@ def _take(lock: int) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _sign(lock: int) -> None:
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode("ascii"), 0)
+def _sign(lock: int, doing: str = "") -> None:
+    """Write who holds the lock, then what it does; a reader between two writes finds whole lines."""
+    told = "".join(letter if letter.isprintable() else " " for letter in doing[:_MOST_TOLD])
+    data = f"{os.getpid()}\n{told}\n".encode("utf-8", "replace")
+    os.pwrite(lock, data, 0)
+    os.ftruncate(lock, len(data))
 
 
 def _signed(lock: int) -> int:
     """Return the process that signed last, 0 where none can be read."""
     try:
-        pid = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+        pid = os.pread(lock, 32, 0).partition(b"\n")[0].decode("ascii", "replace").strip()
     except OSError:
         return 0
     return int(pid) if pid.isascii() and pid.isdigit() else 0
