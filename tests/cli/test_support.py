@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number, (instance, text) in enumerate((("other", "not asked for"), ("ask", "older"), ("ask", "newest"))):
         session = Session.create(
             tmp_path / "sessions", "quick", 1_700_000_000_000 + 1_000 * number, kind="run", instance=instance,
-            synthetic=True,
+            synthetic=True, money="paper money",
         )  # fmt: skip
         said = f"{text}: {echo()} mailed to {MAIL} from {ADDRESS} and {SIXTH} at 00:01:22, not from 127.0.0.1"
         (session.logs / "system.jsonl").write_text(json.dumps({"message": said}) + "\n")
@@ -65,6 +65,26 @@ def test_a_bundle_holds_what_helps_and_nobody_s_secrets(folder: Path, capsys: py
     assert len(told["journal.jsonl"].splitlines()) == FACTS
     listed = capsys.readouterr().out
     assert all(name in listed for name in told)
+
+
+def test_the_running_bot_s_records_are_in_it_beside_those_of_a_start_that_was_refused(folder: Path) -> None:
+    def begun(now_ms: int, said: str) -> Session:
+        session = Session.create(
+            folder / "sessions", "quick", now_ms, kind="run", instance="ask", synthetic=True, money="paper money"
+        )
+        (session.logs / "system.jsonl").write_text(said)
+        return session
+
+    running = begun(1_700_000_100_000, "of the running bot")
+    begun(1_700_000_101_000, "refused before").close(exit_code=1)
+    begun(1_700_000_102_000, "refused last").close(exit_code=1)
+    assert main(["support", "--profile", "quick.toml"]) == 0
+    told = contents(folder / "support-ask.zip")
+    assert told["logs/system.jsonl"] == "of the running bot"
+    assert told["newest_start/logs/system.jsonl"] == "refused last"
+    assert json.loads(told["newest_start/session.json"])["exit_code"] == 1
+    assert json.loads(told["session.json"])["ended_ms"] is None
+    running.close()
 
 
 def test_the_list_is_told_without_writing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,7 @@ def test_two_bots_never_share_a_home(tmp_path: Path) -> None:
         said = [line for line in second.lines if line.startswith("tradebot: ")]
         assert len(said) == 1
         assert f"in use by another tradebot (process {first.process.pid})" in said[0]
+        assert session(tmp_path)["pid"] == first.process.pid, "`latest_session` is the running bot's"
         first.wait_for("POSITION_OPENED")
         first.send(signal.SIGTERM)
         assert first.end() == 0, first.text

@@ -21,7 +21,9 @@ def journal(path: Path, facts: Timed) -> Path:
 
 def session(tmp: Path, path: Path, run: str, *, ended: bool = True, logs: Sequence[str] = ()) -> Path:
     """Make the folder of one run of the journal at `path`; `logs` are lines of its order log."""
-    made = Session.create(tmp / "sessions", "demo", 1_700_000_000_000, kind="run", instance="demo", synthetic=True)
+    made = Session.create(
+        tmp / "sessions", "demo", 1_700_000_000_000, kind="run", instance="demo", synthetic=True, money="paper money"
+    )
     made.update(run=run, journal=str(path))
     if logs:
         (made.logs / "orders.jsonl").write_text("\n".join(logs))

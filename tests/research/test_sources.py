@@ -140,19 +140,54 @@ def test_the_latest_session_may_be_a_replay(tmp_path: Path) -> None:
     sessions = tmp_path / "sessions"
     later_ms = 1_700_000_500_000
     replayed = Session.create(
-        sessions, "r", later_ms, kind="replay", instance="replay", synthetic=False, link_latest=False
+        sessions,
+        "r",
+        later_ms,
+        kind="replay",
+        instance="replay",
+        synthetic=False,
+        money="paper money",
+        link_latest=False,
     )
     replayed.close()
     assert find_session("latest", sessions) == replayed.folder
 
 
+def test_a_refused_start_is_the_latest_only_where_no_run_goes_on(tmp_path: Path) -> None:
+    def begun(now_ms: int) -> Session:
+        return Session.create(
+            tmp_path / "sessions", "demo", now_ms, kind="run", instance="demo", synthetic=False, money="play money"
+        )
+
+    running = begun(1_700_000_000_000)
+    running.update(run="r1")
+    refused = begun(1_700_000_001_000)
+    assert find_session("latest", tmp_path / "sessions") == refused.folder, "it may begin yet"
+    refused.close(exit_code=1)
+    assert find_session("latest", tmp_path / "sessions") == running.folder
+    running.close(exit_code=0)
+    assert find_session("latest", tmp_path / "sessions") == refused.folder
+
+
 def test_a_session_that_never_began_is_told_beside_the_others(tmp_path: Path) -> None:
-    made = Session.create(tmp_path / "sessions", "demo", 1_700_000_000_000, kind="run", instance="demo", synthetic=True)
+    made = Session.create(
+        tmp_path / "sessions",
+        "demo",
+        1_700_000_000_000,
+        kind="run",
+        instance="demo",
+        synthetic=True,
+        money="paper money",
+    )
     made.close(ended_ms=1_700_000_000_100, exit_code=1)
     report = session_report(made.folder)
     assert report.summary.counts.intents == 0
     assert "exit 1" in to_text(report)
     assert "it ended before it had a journal: nothing was traded" in to_text(report)
+    assert to_text(report).splitlines()[:2] == [
+        f"session {made.folder.name} · profile demo · demo, never began",
+        "synthetic market, paper money · SYNTHETIC: nothing of it is real",
+    ]
 
 
 def test_a_folder_that_is_no_session_is_refused(tmp_path: Path) -> None:

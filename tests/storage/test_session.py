@@ -19,8 +19,9 @@ NOW = 1_795_364_703_123
 
 def create(sessions: Path, profile: str = "demo", now_ms: int = NOW, *, link_latest: bool = True) -> Session:
     return Session.create(
-        sessions, profile, now_ms, kind="run", instance="bot", synthetic=True, link_latest=link_latest
-    )
+        sessions, profile, now_ms, kind="run", instance="bot", synthetic=True, money="play money",
+        link_latest=link_latest,
+    )  # fmt: skip
 
 
 def finished(sessions: Path, count: int, *, size: int = 0) -> list[str]:
@@ -60,6 +61,7 @@ def test_the_name_card_follows_the_run_to_its_end(tmp_path: Path) -> None:
         run="k3x",
         journal="/somewhere/journal.sqlite",
         synthetic=True,
+        money="play money",
         ended_ms=NOW + 5,
         exit_code=3,
         shutdown={"signal": "SIGTERM", "orders_left": 0},
@@ -67,13 +69,32 @@ def test_the_name_card_follows_the_run_to_its_end(tmp_path: Path) -> None:
 
 
 def test_two_sessions_of_one_second_have_their_own_folders_and_the_link_follows_the_newest(tmp_path: Path) -> None:
-    first, second = create(tmp_path / "sessions"), create(tmp_path / "sessions")
+    first = create(tmp_path / "sessions")
+    first.close()
+    second = create(tmp_path / "sessions")
     assert second.folder.name == "20261122T162503Z-demo-2"
     assert (tmp_path / "latest_session").resolve() == second.folder.resolve()
+    second.close()
     third = create(tmp_path / "sessions", link_latest=False)
     assert (tmp_path / "latest_session").resolve() == second.folder.resolve()
-    for session in (first, second, third):
-        session.close()
+    third.close()
+
+
+def test_the_link_stays_a_living_run_s_until_the_next_one_takes_it(tmp_path: Path) -> None:
+    link = tmp_path / "latest_session"
+    running, refused = create(tmp_path / "sessions"), create(tmp_path / "sessions")
+    assert link.resolve() == running.folder.resolve()
+    refused.close(exit_code=1)
+    beside = create(tmp_path / "sessions")
+    beside.take_latest()
+    assert link.resolve() == beside.folder.resolve()
+    running.close()
+    beside.close()
+    link.unlink()
+    link.mkdir()
+    with pytest.raises(CannotStart, match="latest_session: is not a link"):
+        beside.take_latest()
+    assert link.is_dir()
 
 
 def test_a_profile_name_never_leaves_the_folder_of_sessions(tmp_path: Path) -> None:
@@ -155,7 +176,8 @@ def test_the_current_session_and_one_in_use_stay_whatever_the_limits(tmp_path: P
     script = (
         "import sys; from pathlib import Path; from tradebot.storage.session import Session\n"
         "folder = Path(sys.argv[1])\n"
-        "Session.create(folder, 'other', 1000, kind='run', instance='b', synthetic=False, link_latest=False)\n"
+        "Session.create(folder, 'other', 1000, kind='run', instance='b', synthetic=False, money='',\n"
+        "               link_latest=False)\n"
         "print('held', flush=True); sys.stdin.read()"
     )
     child = subprocess.Popen(

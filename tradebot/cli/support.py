@@ -132,25 +132,41 @@ def _parts(loaded: Loaded) -> Iterator[Part]:
     yield Part("versions.json", "versions of the software", json.dumps(told, indent=2) + "\n")
     yield Part("profile.toml", "the effective profile, without comments", effective(loaded))
     bot = loaded.profile.bot
-    yield from _session(Path(loaded.profile.sessions.dir), bot.instance)
+    yield from _sessions(Path(loaded.profile.sessions.dir), bot.instance)
     yield _journal(Path(bot.state_dir) / bot.instance / "journal.sqlite")
 
 
-def _session(sessions: Path, instance: str) -> Iterator[Part]:
-    """Yield the files of the newest session of a bot: its record, logs, stack dumps and metrics."""
+def _sessions(sessions: Path, instance: str) -> Iterator[Part]:
+    """Yield the files of a bot's newest session: its record, logs, stack dumps and metrics.
+
+    Where the bot runs and a start beside it was refused since, the running one's come first, then the refused one's.
+    """
+    from tradebot.storage.session import in_use
+
+    found = [folder for folder in sorted(sessions.glob("*/"), reverse=True) if _is_of(folder, instance)]
+    if not found:
+        return
+    shown = next(filter(in_use, found), found[0])
+    yield from _session(shown, "")
+    if shown is not found[0]:
+        yield from _session(found[0], "newest_start/")
+
+
+def _is_of(folder: Path, instance: str) -> bool:
     from tradebot.storage.session import read_session
 
-    for folder in sorted(sessions.glob("*/"), reverse=True):
-        try:
-            if read_session(folder).instance != instance:
-                continue
-        except StorageFailed:
-            continue  # no session, or one of another version: it is not what is asked about
-        yield Part("session.json", f"the record of session {folder.name}", _end_of(folder / "session.json"))
-        for path in sorted(path for name in _KEPT for path in folder.glob(name) if path.is_file()):
-            what = f"the last {_MOST_BYTES:,} bytes" if path.stat().st_size > _MOST_BYTES else "whole"
-            yield Part(str(path.relative_to(folder)), what, _end_of(path))
-        return
+    try:
+        return read_session(folder).instance == instance
+    except StorageFailed:
+        return False  # no session, or one of another version: it is not what is asked about
+
+
+def _session(folder: Path, under: str) -> Iterator[Part]:
+    what = f"the record of session {folder.name}{', a start beside the running bot' if under else ''}"
+    yield Part(f"{under}session.json", what, _end_of(folder / "session.json"))
+    for path in sorted(path for name in _KEPT for path in folder.glob(name) if path.is_file()):
+        what = f"the last {_MOST_BYTES:,} bytes" if path.stat().st_size > _MOST_BYTES else "whole"
+        yield Part(f"{under}{path.relative_to(folder)}", what, _end_of(path))
 
 
 def _end_of(path: Path) -> str:

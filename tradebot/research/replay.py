@@ -122,6 +122,7 @@ def replay(request: Request, progress: Progress) -> Replayed:
         kind="replay",
         instance=profile.bot.instance,
         synthetic=False,
+        money="paper money",
         link_latest=False,
     )
     try:

@@ -27,7 +27,7 @@ from tradebot.research.trades import RunBook, iso, to_csv
 from tradebot.storage.files import reason, write_atomic
 from tradebot.storage.journal_file import read_facts
 from tradebot.storage.journal_pruning import lost_until, read_snapshot
-from tradebot.storage.session import SessionRecord, read_session
+from tradebot.storage.session import SessionRecord, in_use, never_began, read_session
 
 _FAILURES = {fact.event_type for fact in (OrderRejected, OrderWaitEnded, OrderBecameUnknown, OrderNeverSent)}
 _TOLD = {"WARNING", "ERROR"}
@@ -45,6 +45,8 @@ _line = msgspec.json.Decoder(_Line)
 def find_session(name: str, sessions: Path) -> Path:
     """Return the folder of the session `name`: a path, a name in `sessions`, or "latest", a run's or a replay's.
 
+    A start that was refused is the latest only where no run goes on that began before it.
+
     Raises DataInvalid naming what was looked for.
     """
     if name == "latest":
@@ -59,10 +61,13 @@ def find_session(name: str, sessions: Path) -> Path:
 
 def _newest(sessions: Path) -> Path:
     """Return the folder of the session that began last: their names begin with that time."""
-    found = [record.parent for record in sessions.glob("*/session.json")]
+    found = sorted((record.parent for record in sessions.glob("*/session.json")), key=lambda one: one.name)
     if not found:
         raise DataInvalid(f"no session 'latest': there is none in {sessions}")
-    return max(found, key=lambda folder: folder.name).resolve()
+    newest = found[-1]
+    if never_began(newest):
+        newest = next(filter(in_use, reversed(found)), newest)
+    return newest.resolve()
 
 
 def session_report(
@@ -98,7 +103,7 @@ def info(folder: Path, record: SessionRecord, market: str = "") -> SessionInfo:
         started_ms=record.started_ms,
         ended_ms=record.ended_ms,
         exit_code=record.exit_code,
-        market=market or f"{'synthetic market, ' if record.synthetic else ''}{record.money}",
+        market=market or ", ".join(filter(None, ("synthetic market" if record.synthetic else "", record.money))),
         synthetic=record.synthetic,
     )
 

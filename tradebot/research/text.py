@@ -48,7 +48,8 @@ def money(value: Decimal, equity: Decimal) -> str:
 def _head(report: Report) -> str:
     session = report.session
     kind = _KINDS.get(session.kind, session.kind)
-    lines = [f"{kind} {session.name} · profile {session.profile} · {session.instance}-{session.run}"]
+    run = f"{session.instance}-{session.run}" if session.run else f"{session.instance}, never began"
+    lines = [f"{kind} {session.name} · profile {session.profile} · {run}"]
     if session.market:
         lines.append(f"{session.market}{' · SYNTHETIC: nothing of it is real' if session.synthetic else ''}")
     lines.append(_when(session, report.summary))

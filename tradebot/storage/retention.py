@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from tradebot.storage.files import disk_bytes, reason
+from tradebot.storage.session import in_use
 
 _NAME = re.compile(r"\d{8}T\d{6}Z-.+")
 
@@ -38,7 +37,7 @@ def prune_sessions(sessions: Path, *, keep: int, max_disk_mb: int, current: Path
     for folder in folders:  # newest first
         size = disk_bytes(folder)
         beyond = beyond or kept >= keep or kept_bytes + size > max_disk_mb * 1_000_000
-        if not beyond or (current is not None and folder.name == current.name) or _in_use(folder):
+        if not beyond or (current is not None and folder.name == current.name) or in_use(folder):
             kept, kept_bytes = kept + 1, kept_bytes + size
             continue
         try:
@@ -64,20 +63,3 @@ def _age(name: str) -> tuple[str, str, int]:
     stamp, _, rest = name.partition("-")
     base, _, number = rest.rpartition("-")
     return (stamp, base, int(number)) if base and number.isdigit() else (stamp, rest, 1)
-
-
-def _in_use(folder: Path) -> bool:
-    """Whether a running process holds the folder's lock."""
-    try:
-        lock = os.open(folder / ".lock", os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(lock)
-    return False

@@ -25,7 +25,7 @@ class SessionRecord(Struct, frozen=True, kw_only=True):
     """What `session.json` holds: the run's name card. Times are milliseconds UTC; `ended_ms` None while it runs.
 
     `journal` is the journal's file, `money` says in words whose money is traded, `shutdown` what the coordinator tells
-    of the end.
+    of the end. A start that ended before it was a run has no `run` and no `journal`.
     """
 
     schema: int = SCHEMA
@@ -37,7 +37,7 @@ class SessionRecord(Struct, frozen=True, kw_only=True):
     run: str = ""
     journal: str = ""
     synthetic: bool = False
-    money: str = "paper money"
+    money: str = ""
     ended_ms: int | None = None
     exit_code: int | None = None
     shutdown: dict[str, Any] = field(default_factory=dict)
@@ -61,12 +61,13 @@ class Session:
         kind: Literal["run", "replay"],
         instance: str,
         synthetic: bool,
+        money: str,
         link_latest: bool = True,
     ) -> Session:
         """Make the folder with `logs/ state/ metrics/ profiles/` and its `session.json`.
 
-        `link_latest` points `latest_session`, beside the folder of all sessions, to it.
-        Raises CannotStart naming what could not be made.
+        `link_latest` points `latest_session`, beside the folder of all sessions, to it, unless that is a living run's:
+        then it is the other's until `take_latest`. Raises CannotStart naming what could not be made.
         """
         record = SessionRecord(
             kind=kind,
@@ -75,7 +76,9 @@ class Session:
             pid=os.getpid(),
             started_ms=now_ms,
             synthetic=synthetic,
+            money=money,
         )
+        link = _latest(sessions)
         try:
             sessions.mkdir(parents=True, exist_ok=True)
             folder = _make_folder(sessions, f"{utc_stamp(now_ms)}-{_safe(profile)}")
@@ -85,14 +88,22 @@ class Session:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             session = cls(folder, record, lock)
             session.update()
-            if link_latest:
-                _link(sessions.parent / "latest_session", folder)
+            if link_latest and not (link.is_symlink() and in_use(link)):
+                _link(link, folder)
         except OSError as error:
             where = error.filename or sessions
             raise CannotStart(f"{where}: the session folder cannot be made ({reason(error)})") from error
         except StorageFailed as error:
             raise CannotStart(str(error)) from error
         return session
+
+    def take_latest(self) -> None:
+        """Point `latest_session` to this session, whoever has it. Raises CannotStart."""
+        link = _latest(self.folder.parent)
+        try:
+            _link(link, self.folder)
+        except OSError as error:
+            raise CannotStart(f"{link}: cannot be pointed to the newest session ({reason(error)})") from error
 
     @property
     def logs(self) -> Path:
@@ -160,8 +171,34 @@ def read_session(folder: Path) -> SessionRecord:
         raise StorageFailed(f"{file}: not a session's record ({error})") from error
 
 
+def in_use(folder: Path) -> bool:
+    """Whether a living process holds the session in `folder`; one that may not be looked into counts as held."""
+    try:
+        lock = os.open(folder / ".lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def never_began(folder: Path) -> bool:
+    """Whether the session in `folder` is of a start that ended before it was a run. Raises StorageFailed."""
+    return not read_session(folder).run and not in_use(folder)
+
+
 class _Versioned(Struct):
     schema: int
+
+
+def _latest(sessions: Path) -> Path:
+    return sessions.parent / "latest_session"
 
 
 def _make_folder(sessions: Path, name: str) -> Path:
