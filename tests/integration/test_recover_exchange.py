@@ -3,29 +3,55 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from tests.integration.comparing import BEGUN, compare
 from tests.integration.comparing_pictures import Account
 from tests.integration.hands import by_hand
-from tests.integration.processes import Bot
+from tests.integration.processes import SOCKETS, Bot
 from tests.integration.rehearsing import KEYS
 from tests.integration.rehearsing_processes import Exchange
 from tests.integration.test_recover import all_gone, changed_fact, gone, held, not_a_journal, recover, tree, truncated
 from tests.integration.test_rehearsal import at_the_exchange
 
 HOME = Path("state") / "away"
+COUNT = ["--count", "8"]
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of an exchange that has ended, and of a bot that held positions there when it was killed."""
+    folder = tmp_path_factory.mktemp("lived")
+    served = Exchange(folder, COUNT)
+    try:
+        served.start()
+        at_the_exchange(folder, served.url)
+        profile = folder / "quick.toml"
+        quick = f'base_url = "{served.url}"\nrecv_window_ms = 2000\nnot_found_after_s = 1\n'
+        profile.write_text(profile.read_text().replace(f'base_url = "{served.url}"\n', quick))
+        with Bot(folder, env=KEYS) as bot:
+            bot.wait_for("POSITION_CLOSED")
+            bot.wait_for("POSITION_OPENED")
+            bot.send(signal.SIGKILL)
+            bot.end()
+        assert served.end() == 0
+    finally:
+        served.away()
+    return folder
 
 
 @pytest.fixture
-def exchange(tmp_path: Path) -> Iterator[Exchange]:
-    """Serve the sandbox in a process of its own."""
-    served = Exchange(tmp_path, ["--count", "8"])
+def exchange(tmp_path: Path, lived: Path) -> Iterator[Exchange]:
+    """Serve that exchange again, in a process of its own, from a copy of what it kept."""
+    copytree(lived, tmp_path, symlinks=True, ignore=SOCKETS, dirs_exist_ok=True)
+    served = Exchange(tmp_path, COUNT)
     try:
         served.start()
         yield served
@@ -36,16 +62,9 @@ def exchange(tmp_path: Path) -> Iterator[Exchange]:
 
 @pytest.fixture
 def killed(tmp_path: Path, exchange: Exchange) -> Path:
-    """Return the folder of a bot that held positions at the exchange when it was killed."""
-    at_the_exchange(tmp_path, exchange.url)
+    """Return a copy of the killed bot's folder, whose profile names the exchange that is served."""
     profile = tmp_path / "quick.toml"
-    quick = 'base_url = "{url}"\nrecv_window_ms = 2000\nnot_found_after_s = 1\n'
-    profile.write_text(profile.read_text().replace(f'base_url = "{exchange.url}"\n', quick.format(url=exchange.url)))
-    with Bot(tmp_path, env=KEYS) as bot:
-        bot.wait_for("POSITION_CLOSED")
-        bot.wait_for("POSITION_OPENED")
-        bot.send(signal.SIGKILL)
-        bot.end()
+    profile.write_text(re.sub(r'base_url = ".*"', f'base_url = "{exchange.url}"', profile.read_text()))
     demo = tmp_path / "state" / "demo"
     demo.symlink_to("away")  # the damage of the other tests is done to a bot of this name
     return tmp_path
