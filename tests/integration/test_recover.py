@@ -174,12 +174,50 @@ def test_without_a_word_for_what_is_wanted_it_does_nothing_and_says_what_there_i
 
 def test_a_dry_run_says_of_damage_what_a_start_makes_of_it(folder: Path) -> None:
     changed_fact(folder)
+    (home(folder) / "checkpoint.json").unlink()  # else nobody needs the fact
     shown = recover(folder, "--dry-run")
     assert shown.returncode == 5, shown.stderr
     assert "DAMAGED" in shown.stdout
-    assert "a start writes it anew where what was lost is proven" in shown.stdout
+    assert "a start writes the journal anew, and puts back" in shown.stdout
     asked = recover(folder, "--dry-run", env={"TRADEBOT__JOURNAL__REBUILD": "ask"})
-    assert "a start is refused; `tradebot recover --rebuild` puts back" in asked.stdout
+    assert 'a start is refused (journal.rebuild is "ask"); `tradebot recover --rebuild` puts back' in asked.stdout
+
+
+@pytest.mark.parametrize("damage", [truncated, gone, cut_off])
+def test_a_dry_run_proves_what_a_start_would_and_compares_that_with_the_account(
+    folder: Path, damage: Callable[[Path], None]
+) -> None:
+    """No fill is missed and no difference left that the rebuild puts right; files go by their own names."""
+    damage(folder)
+    before = tree(folder)
+    told = json.loads(recover(folder, "--dry-run", "--json").stdout)
+    assert tree(folder) == before
+    assert told["start"]["rebuilds"]
+    assert told["start"]["refused"] == ""
+    assert told["compared"]["drift"] == []
+    assert told["start"]["met"].startswith(("state/demo", "the account"))
+    assert all(words.startswith("state/demo/") for words in told["damage"])
+    with Bot(folder, "--for", "1") as bot:
+        assert bot.end() == 0, bot.text
+    (done,) = [one for one in records(folder) if one["event_type"] == "STATE_REBUILT"]
+    assert (done["orders"], done["fills"]) == (told["start"]["orders"], told["start"]["fills"])
+
+
+def test_a_dry_run_says_of_damage_behind_the_checkpoint_that_a_start_goes_on(folder: Path) -> None:
+    database = sqlite3.connect(merged(folder))
+    database.execute("UPDATE facts SET crc = crc + 1 WHERE seq = 2")
+    database.commit()
+    database.close()
+    shown = recover(folder, "--dry-run")
+    assert shown.returncode == 5
+    assert "a start needs none of that, and goes on" in shown.stdout
+
+
+def test_a_dry_run_says_what_a_lost_home_means_for_a_start(folder: Path) -> None:
+    all_gone(folder)
+    shown = recover(folder, "--dry-run")
+    assert shown.returncode == 5
+    assert "a start is refused (nothing at all in this home is sound)" in shown.stdout
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -7,22 +7,28 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from tradebot.cli.words import many, show
+from tradebot.cli.asking import who
+from tradebot.cli.consent import somebody_there, yes
+from tradebot.cli.recovery_told import SCHEMA, document, proof_lines, show_outlook
+from tradebot.cli.words import show
 from tradebot.domain.errors import CannotStart, ExitCode, NewerVersion
+from tradebot.domain.numbers import plain
 
 if TYPE_CHECKING:
     from tradebot.config.profile import Profile
+    from tradebot.runtime.foretelling import Outlook
     from tradebot.runtime.rebuilding import Proof
-    from tradebot.runtime.recovering import Compared, Files, Rehearsed
+    from tradebot.runtime.recovering import Files
+    from tradebot.storage.home import Home
 
-SCHEMA: Final = 1
-"""Version of what `--json` prints; keys are added within it, never changed."""
-
-_SHOWN: Final = 20
+_USAGE: Final = ExitCode.BAD_PROFILE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", required=True, metavar="P", help="profile: a file, or a name in profiles/")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done; nothing is changed")
     parser.add_argument("--rebuild", action="store_true", help="write a damaged journal anew from what can be proven")
+    parser.add_argument(
+        "--adopt", action="store_true", help="with --rebuild: book as gone by hand what the account does not hold"
+    )
+    parser.add_argument("--yes", action="store_true", help="book it without asking")
     parser.add_argument("--offline", action="store_true", help="leave out what asks the exchange")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
 
@@ -44,8 +54,10 @@ def run(args: argparse.Namespace) -> int:
         raise CannotStart(
             "a start recovers by itself: `tradebot recover --dry-run` shows what it would do, `tradebot recover "
             "--rebuild` mends a damaged journal",
-            ExitCode.BAD_PROFILE,
+            _USAGE,
         )
+    if args.adopt and not args.rebuild:
+        raise CannotStart("--adopt says how a journal is rebuilt: `tradebot recover --rebuild --adopt`", _USAGE)
     profile = load_profile(args.profile).profile
     folder = Path(profile.bot.state_dir) / profile.bot.instance
     if (pid := holder(folder)) is not None:
@@ -62,54 +74,55 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _look(args: argparse.Namespace, profile: Profile, folder: Path) -> int:
-    from tradebot.runtime.recovering import copied
-    from tradebot.runtime.status import place_of
-
-    with copied(folder) as copy:
-        if args.rebuild:
-            return _rebuild(args, profile, copy, None)
-        rehearsed, venue = _rehearsed(args, profile, copy)
+    if args.rebuild:
+        return _rebuild(args, profile, folder, None)
+    found, venue = _foretold(args, profile, folder)
     if args.json:
-        print(json.dumps(_document(profile, folder, rehearsed, venue), indent=2, ensure_ascii=False))
+        print(json.dumps(document(profile, folder, found, venue), indent=2, ensure_ascii=False))
     else:
+        from tradebot.runtime.status import place_of
+
         place = place_of(profile) if venue and profile.venue.kind == "ccxt" else venue
-        _show(folder, rehearsed, place, mends=profile.journal.rebuild == "proven")
-    return ExitCode.RECOVERY_REFUSED if rehearsed.damage else ExitCode.CLEAN
+        show_outlook(profile, folder, found, place)
+    return ExitCode.RECOVERY_REFUSED if found.met or found.rehearsed.damage else ExitCode.CLEAN
 
 
-def _read(profile: Profile, copy: Path) -> Files:
-    from tradebot.runtime.recovering import read_files
+def _foretold(args: argparse.Namespace, profile: Profile, folder: Path) -> tuple[Outlook, str]:
+    """Return what a start would do, and who was asked ("" for nobody)."""
+    from tradebot.runtime.clock import WallClock
+    from tradebot.runtime.foretelling import foretell_at_exchange, foretell_offline, foretell_on_paper, look
+    from tradebot.runtime.recovering import exchange_of, paper_instruments
 
+    with _newer_is_refused():
+        found = look(folder, profile)
+    now_ms = _now_ms()
+    if profile.venue.kind == "paper":
+        known = paper_instruments(profile, offline=args.offline) if found.files.image is not None else ()
+        return asyncio.run(foretell_on_paper(profile, found, known, now_ms)), "the paper account"
+    if args.offline:
+        return asyncio.run(foretell_offline(profile, found, now_ms)), ""
+
+    async def ask() -> Outlook:
+        async with exchange_of(profile, WallClock()) as venue:
+            return await foretell_at_exchange(profile, found, venue, now_ms)
+
+    return asyncio.run(ask()), profile.exchange.name
+
+
+@contextmanager
+def _newer_is_refused() -> Iterator[None]:
     try:
-        return read_files(copy, profile)
+        yield
     except NewerVersion as error:
         raise CannotStart(
             f"{error}; run that version, it alone may touch the file", ExitCode.RECOVERY_REFUSED
         ) from error
 
 
-def _rehearsed(args: argparse.Namespace, profile: Profile, copy: Path) -> tuple[Rehearsed, str]:
-    from tradebot.runtime.clock import WallClock
-    from tradebot.runtime.recovering import PaperOracle, exchange_of, rehearse
-
-    files, now_ms = _read(profile, copy), _now_ms()
-    if profile.venue.kind == "paper":
-        oracle = None if files.image is None else PaperOracle(profile, files.image, now_ms)
-        return asyncio.run(rehearse(profile, files, oracle, now_ms)), "the paper account"
-    if args.offline:
-        return asyncio.run(rehearse(profile, files, None, now_ms)), ""
-
-    async def ask() -> Rehearsed:
-        async with exchange_of(profile, WallClock()) as venue:
-            return await rehearse(profile, files, venue, now_ms)
-
-    return asyncio.run(ask()), profile.exchange.name
-
-
-def _rebuild(args: argparse.Namespace, profile: Profile, folder: Path, home: Any) -> int:
+def _rebuild(args: argparse.Namespace, profile: Profile, folder: Path, home: Home | None) -> int:
     """Show what is put back; with `home`, which is ours, do it."""
     from tradebot.runtime.rebuilding import write
-    from tradebot.runtime.recovering import copied
+    from tradebot.runtime.recovering import look_into
     from tradebot.storage.journal_replacing import finished
 
     if home is not None and (ended := finished(folder)):
@@ -118,23 +131,38 @@ def _rebuild(args: argparse.Namespace, profile: Profile, folder: Path, home: Any
         else:
             show("a rebuild that was interrupted is ended:", *ended)
         return ExitCode.CLEAN
-    with copied(folder) as copy:
-        proof = _proven(args, profile, _read(profile, copy))
-    if not proof.sound.damage and not proof.added:
+    with _newer_is_refused():
+        files = look_into(folder, profile)
+    proof = _proven(args, profile, files)
+    if not proof.sound.damage and len(proof.added) <= len(proof.gone):
         raise CannotStart("nothing is damaged, and the venue tells of nothing that is missing: nothing is rebuilt")
-    lines = [*(f"damaged: {words}" for words in proof.sound.damage), proof.restored]
+    lines = proof_lines(profile, proof)
+    if not args.json:
+        show(*lines)
+    if home is not None and proof.gone and not _wanted(args):
+        return ExitCode.CRASHED
     place = "the paper account" if profile.venue.kind == "paper" else profile.exchange.name
-    lines.append(f"put back from the venue's history: {many(proof.orders, 'order')}, {many(proof.fills, 'fill')}")
     done = ["nothing was changed"] if home is None else write(home, proof, profile, _now_ms(), place)
     if args.json:
         told = {
             "schema": SCHEMA, "damage": list(proof.sound.damage), "restored": proof.restored, "orders": proof.orders,
-            "fills": proof.fills, "done": done if home is not None else [],
+            "fills": proof.fills, "gone": [{"asset": one.asset, "amount": plain(-one.change)} for one in proof.gone],
+            "done": done if home is not None else [],
         }  # fmt: skip
         print(json.dumps(told, indent=2, ensure_ascii=False))
     else:
-        show(*lines, *done)
+        show(*done)
     return ExitCode.CLEAN
+
+
+def _wanted(args: argparse.Namespace) -> bool:
+    """Whether the operator says yes to what is booked without a proof."""
+    if args.yes:
+        return True
+    if args.json or not somebody_there():
+        print("tradebot: nobody can be asked here; `--yes` books it as it was shown", file=sys.stderr)
+        return False
+    return yes("This is booked as gone by hand, and the journal is written anew.")
 
 
 def _proven(args: argparse.Namespace, profile: Profile, files: Files) -> Proof:
@@ -143,6 +171,8 @@ def _proven(args: argparse.Namespace, profile: Profile, files: Files) -> Proof:
     from tradebot.runtime.recovering import exchange_of, paper_instruments
 
     if profile.venue.kind == "paper":
+        if args.adopt:
+            raise CannotStart("--adopt is for an exchange: a paper account changes by own trades only", _USAGE)
         return prove_on_paper(profile, files, paper_instruments(profile, offline=args.offline), _now_ms())
     if args.offline:
         raise CannotStart(
@@ -151,88 +181,9 @@ def _proven(args: argparse.Namespace, profile: Profile, files: Files) -> Proof:
 
     async def ask() -> Proof:
         async with exchange_of(profile, WallClock()) as venue:
-            return await prove_at_exchange(profile, files, venue, _now_ms())
+            return await prove_at_exchange(profile, files, venue, _now_ms(), who() if args.adopt else "")
 
     return asyncio.run(ask())
-
-
-# -- what is shown ---------------------------------------------------------------------------------
-
-
-def _show(folder: Path, found: Rehearsed, venue: str, *, mends: bool) -> None:
-    plan = found.plan
-    show(f"{folder} · {found.restored}")
-    show(*(f"DAMAGED  {words}" for words in found.damage))
-    if found.damage:
-        first = "`tradebot recover --dry-run --rebuild` shows it first"
-        if mends:
-            show(f"  a start writes it anew where what was lost is proven, and is refused where it is not; {first}")
-        else:
-            show(f"  a start is refused; `tradebot recover --rebuild` puts back what can be proven, {first}")
-    show(f"{many(len(plan.orders), 'order')} to ask the venue for" + _names(plan.orders))
-    if plan.cancels:
-        show(f"  {len(plan.cancels)} of them cancelled where still open: their wait is over")
-    show(f"{many(plan.ends, 'intent')} without an order ended")
-    show(f"{many(len(found.protected), 'position')} held")
-    for one in found.protected:
-        show(f"  {one.symbol}  {one.amount:f} bought at {one.entry_price:.8g}: {one.levels}")
-    if found.compared is None:
-        show("the venue was not asked")
-        return
-    show("", f"compared with {venue}, which was only asked:", hang=0)
-    show(*(f"  {line}" for line in _compared(found.compared)))
-
-
-def _compared(found: Compared) -> list[str]:
-    from tradebot.domain.facts import OrderDone, OrderFilled, OrderRejected, RecoveryCompleted
-    from tradebot.telemetry.recovery_words import away_words
-
-    lines = []
-    for fact in found.facts:
-        if isinstance(fact, OrderFilled):
-            lines.append(f"fill to book: {fact.client_id} {fact.side} {fact.amount:f} {fact.symbol} at {fact.price:f}")
-        elif isinstance(fact, OrderDone | OrderRejected):
-            how = fact.outcome if isinstance(fact, OrderDone) else "rejected"
-            lines.append(f"order over: {fact.client_id} {fact.symbol} {how}")
-        elif isinstance(fact, RecoveryCompleted):
-            lines.append(f"{many(fact.orders_open, 'order')} still open; {away_words(fact)}")
-    lines += [f"would be cancelled: {client_id}" for client_id in found.cancels]
-    lines += [f"not settled yet: {many(count, 'order')} of {name}" for name, count in found.unsettled.items()]
-    lines += [f"OPEN THERE AND IN NO JOURNAL: {client_id}" for client_id in found.strangers]
-    lines += [f"differs: {words}" for words in found.drift]
-    return lines
-
-
-def _document(profile: Profile, folder: Path, found: Rehearsed, venue: str) -> dict[str, Any]:
-    import msgspec
-
-    compared = found.compared
-    return {
-        "schema": SCHEMA,
-        "home": str(folder),
-        "venue": venue if compared is not None else None,
-        "restored": found.restored,
-        "damage": list(found.damage),
-        "plan": msgspec.to_builtins(found.plan),
-        "protected": msgspec.to_builtins(found.protected),
-        "compared": None
-        if compared is None
-        else {
-            "facts": [{"type": fact.event_type, "fields": msgspec.to_builtins(fact)} for fact in compared.facts],
-            "cancels": list(compared.cancels),
-            "unsettled": compared.unsettled,
-            "strangers": list(compared.strangers),
-            "drift": list(compared.drift),
-        },
-        "quote": profile.market.quote,
-    }
-
-
-def _names(names: tuple[str, ...]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f": {', '.join(names[:_SHOWN])}{more}"
 
 
 def _now_ms() -> int:

@@ -12,17 +12,18 @@ from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tradebot.config.profile import Profile
 from tradebot.domain.account import AccountImage
 from tradebot.domain.errors import CannotStart, ExitCode
-from tradebot.domain.facts import Fact, OrderFilled, OrderPlanned
+from tradebot.domain.facts import DriftAdopted, Fact, OrderFilled, OrderPlanned
 from tradebot.domain.market import Instrument
-from tradebot.domain.numbers import ZERO, exact, plain
+from tradebot.domain.numbers import EXACT, ZERO, exact, plain
 from tradebot.engine.engine import Engine
 from tradebot.engine.rebuilding import Rebuilding, Unproven, opening_cash
 from tradebot.runtime.agreement import disagreement
-from tradebot.runtime.recovering import Files, restored
+from tradebot.runtime.recovering import BEGIN_ANEW, Files, restored
 from tradebot.storage.checkpoint import assemble
 from tradebot.storage.home import Home
 from tradebot.storage.journal import SqliteJournal
@@ -41,6 +42,7 @@ class Proof(Struct, frozen=True):
     """A state that files and venue prove together: the sound facts, and those put back after them, with their times.
 
     `run` is the last run that the sound facts know, `next_order` the first number that it had not given to an order.
+    `gone` is what own orders make up and the account does not hold, booked as an operator wanted it.
     """
 
     sound: Sound
@@ -50,6 +52,7 @@ class Proof(Struct, frozen=True):
     fills: int
     run: str = ""
     next_order: int = 1
+    gone: tuple[DriftAdopted, ...] = ()
 
     @property
     def facts(self) -> list[Fact]:
@@ -95,24 +98,71 @@ def prove_on_paper(profile: Profile, files: Files, instruments: Sequence[Instrum
     return _proof(files.sound, proof, text, known)
 
 
-async def prove_at_exchange(profile: Profile, files: Files, venue: History, now_ms: int) -> Proof:
-    """Return the state that the exchange's history proves for own quantities. Raises CannotStart (exit code 5)."""
+async def prove_at_exchange(profile: Profile, files: Files, venue: History, now_ms: int, adopted_by: str = "") -> Proof:
+    """Return the state that the exchange's history proves for own quantities. Raises CannotStart (exit code 5).
+
+    Where `adopted_by` names an operator, what own orders make up and the account does not hold is booked as gone by
+    hand, at its cost; without one it is refused.
+    """
     sound = files.sound
     peek, _ = restored(profile, sound, ())
-    named = profile.market.symbols or [one.symbol for one in venue.instruments]
+    asked = profile.market.symbols or [one.symbol for one in venue.instruments]
     held = {*peek.state.ledger.positions, *(order.symbol for order in peek.state.orders.values())}
-    image = await venue.history({*named, *held}, sound.at_ms)
+    image = await venue.history({*asked, *held}, sound.at_ms)
     engine, text, proof = _begin(profile, sound, venue.instruments, image)
     known = (engine.state.run, engine.state.next_order)
     _adopt(engine, sound, image, proof, now_ms, profile.market.quote)
     if left := await venue.strangers(set(engine.state.orders)):
         raise _refused(f"the exchange has open orders of this bot that its history does not tell: {', '.join(left)}")
-    for asset, owned in sorted(engine.state.ledger.owned().items()):
+    gone = _missing(engine, image, adopted_by)
+    if gone and not adopted_by:
+        raise _refused(
+            f"{gone_words(gone)}: it was sold or taken away by hand; `tradebot recover --rebuild --adopt` books that, "
+            f"--dry-run shows it first, {BEGIN_ANEW}"
+        )
+    if gone:
+        _book_gone(engine, gone, proof, now_ms)
+    return replace(_proof(sound, proof, text, known), gone=gone)
+
+
+def gone_words(gone: Sequence[DriftAdopted]) -> str:
+    """Say what own orders make up and the account does not hold."""
+    lacking = [f"{plain(-one.change)} {one.asset} less than" for one in gone]
+    return f"the account holds {', '.join(lacking)} its own orders make up"
+
+
+def _missing(engine: Engine, image: AccountImage, who: str) -> tuple[DriftAdopted, ...]:
+    """Return the bookings that let the ledger follow the account where that holds less of a base asset."""
+    ledger, found = engine.state.ledger, []
+    for asset, owned in sorted(ledger.owned().items()):
         total = image.balances[asset].total if asset in image.balances else ZERO
-        if asset != engine.state.ledger.quote and owned > 0 and total < owned:
-            words = f"the account holds {plain(total)} {asset}, its own orders make up {plain(owned)}"
-            raise _refused(f"{words}: something was sold or taken away by hand")
-    return _proof(sound, proof, text, known)
+        if asset == ledger.quote or owned <= 0 or total >= owned:
+            continue
+        symbol = f"{asset}/{ledger.quote}"
+        position = ledger.positions.get(symbol)
+        cost = position.entry_price if position is not None else ZERO
+        change = EXACT.subtract(total, owned)
+        found.append(DriftAdopted(asset, symbol, change, cost, True, who, False, engine.state.generation))
+    return tuple(found)
+
+
+def _book_gone(
+    engine: Engine, gone: Sequence[DriftAdopted], proof: list[tuple[tuple[Fact, ...], int]], now_ms: int
+) -> None:
+    """Book it, and what follows from it: a position of which nothing is left is closed."""
+    desk = engine.desk
+    desk.now = max(desk.now, now_ms)
+    for one in gone:
+        desk.emit(one)
+        engine.follow_up.run()
+        proof.append((tuple(desk.facts), desk.now))
+        desk.facts = []
+        desk.commands.clear()
+
+
+def settle_s(profile: Profile) -> float:
+    """Return for how long what was sent before may still become an order, or be found, in seconds."""
+    return profile.exchange.recv_window_ms / 1000 + profile.exchange.not_found_after_s
 
 
 def write(

@@ -14,9 +14,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tradebot.config.profile import Profile
 from tradebot.domain.account import AccountImage
@@ -46,12 +47,18 @@ if TYPE_CHECKING:
 FILES = ("journal.sqlite", "checkpoint.json", "account.sqlite", NEW, PLAN)
 _TAILS = ("", "-wal", "-shm")
 _GRID = exact("0.00000001")
+BEGIN_ANEW: Final = (
+    "or give the bot another `bot.instance`: it begins anew with the quote that is there, and leaves what this one "
+    "bought and its open orders to you"
+)
+"""What is left to do where nothing can be proven at an exchange."""
+
 _ROUNDS = 3
 """So often what was learned may raise further questions: fills that a first answer only counted."""
 
 
 class Files(Struct, frozen=True):
-    """What a home holds, in a copy: the sound facts, and the paper account where there is one."""
+    """What a home holds: the sound facts, and the paper account where there is one."""
 
     sound: Sound
     image: AccountImage | None
@@ -93,9 +100,9 @@ class Rehearsed(Struct, frozen=True):
 def copied(home: Path) -> Iterator[Path]:
     """Give a copy of a home's files, which is gone afterwards; a rebuild that was killed is ended in it.
 
-    Raises StorageFailed.
+    Raises StorageFailed, which names the home's own files: so does what is raised by who works with the copy.
     """
-    with TemporaryDirectory(prefix="tradebot-recover-") as folder:
+    with TemporaryDirectory(prefix="tradebot-recover-") as folder, _named(Path(folder), home):
         try:
             for name in FILES:
                 for tail in _TAILS:
@@ -107,6 +114,30 @@ def copied(home: Path) -> Iterator[Path]:
         if decided is not None:
             carry_out(Path(folder), decided)
         yield Path(folder)
+
+
+@contextmanager
+def _named(copy: Path, home: Path) -> Iterator[None]:
+    """Say of what cannot be read in a copy where it lies in truth."""
+    try:
+        yield
+    except StorageFailed as error:
+        raise type(error)(str(error).replace(str(copy), str(home))) from error
+
+
+def look_into(home: Path, profile: Profile) -> Files:
+    """Return what lies in a home, which is not touched; damage is told by the home's names.
+
+    Raises StorageFailed, NewerVersion.
+    """
+    with copied(home) as copy:
+        return named(read_files(copy, profile), copy, home)
+
+
+def named(files: Files, copy: Path, home: Path) -> Files:
+    """Return what was read in a copy, its damage told by the home's names."""
+    damage = tuple(words.replace(str(copy), str(home)) for words in files.sound.damage)
+    return replace(files, sound=replace(files.sound, damage=damage))
 
 
 def read_files(folder: Path, profile: Profile) -> Files:
@@ -214,7 +245,8 @@ def refuse_to_forget(profile: Profile, clock: Clock, environ: Mapping[str, str] 
     if before := asyncio.run(ask()):
         raise CannotStart(
             f"{profile.exchange.name} knows {before}, an order of this bot, and its home holds nothing: put back its "
-            "files, or let `tradebot recover --rebuild` write the journal anew (--dry-run shows it first)",
+            "files, or let `tradebot recover --rebuild` write the journal anew (--dry-run shows it first); "
+            f"{BEGIN_ANEW}",
             ExitCode.RECOVERY_REFUSED,
         )
 
