@@ -166,8 +166,8 @@ def test_held_positions_stand_at_cost_and_at_the_last_price() -> None:
 
 def test_marks_give_the_largest_fall_from_a_peak_and_the_time_invested() -> None:
     tally = Tally()
-    tally.add(f.AccountOpened(asset="USDT", amount=D(100)), 1000)
-    for at_ms, equity, invested in ((2000, 120.0, 60.0), (3000, 90.0, 45.0), (4000, 150.0, 0.0), (5000, 130.0, 0.0)):
+    tally.add(f.AccountOpened(asset="USDT", amount=D(120)), 1000)
+    for at_ms, equity, invested in ((2000, 120.0, 60.0), (3000, 90.0, 45.0), (4000, 150.0, 0.0), (5000, 120.0, 0.0)):
         tally.mark(at_ms, equity, invested)
     summary = tally.summary()
     assert summary.max_drawdown_pct == pytest.approx(25.0)
@@ -316,6 +316,94 @@ def test_what_was_adopted_stands_apart_from_trades_and_is_neither_gain_nor_fall(
     assert tally.books.balances() == {"USDT": after.final_quote, "AAA": 1, "BBB": 3}
 
 
+def explained(summary: Summary) -> Decimal:
+    """Return what the parts of the equity's movement add up to."""
+    movement = summary.movement
+    assert movement is not None
+    gained = movement.open_quote - movement.open_before_quote + movement.dust_quote
+    return summary.pnl_quote + gained + summary.adopted_quote
+
+
+def test_the_last_equity_counts_in_the_drawdown_though_nothing_was_traded_at_it() -> None:
+    story = Story()
+    story.filled_intent(SYMBOL, BUY, "100", "5")
+    tally = tallied(story)
+    assert tally.summary(prices={SYMBOL: 100.0}).max_drawdown_pct == 0
+    assert tally.summary(prices={SYMBOL: 90.0}).max_drawdown_pct == pytest.approx(5.0)
+    tally.begin(story.now)
+    assert tally.summary(prices={SYMBOL: 90.0}).max_drawdown_pct == pytest.approx(5.0)
+    tally.mark_prices(story.now, {SYMBOL: 120.0})
+    assert tally.summary(prices={SYMBOL: 110.0}).max_drawdown_pct == pytest.approx(50 / 1100 * 100)
+
+
+def test_dust_of_earlier_runs_is_no_gain_of_this_one() -> None:
+    story = Story()
+    story.filled_intent(SYMBOL, BUY, "100", "1")
+    story.filled_intent(SYMBOL, SELL, "110", "0.99")
+    story.closed(SYMBOL, cost="100", proceeds="108.9", amount="0.99")
+    tally = tallied(story)
+    tally.begin(story.now)
+    begun = len(story.facts)
+    story.filled_intent(SYMBOL, BUY, "110", "2")
+    for at_ms, fact in story.facts[begun:]:
+        tally.add(fact, at_ms)
+    summary = tally.summary(prices={SYMBOL: 109.0})
+    movement = summary.movement
+    assert movement is not None
+    assert (summary.held_cost_quote, movement.open_quote, movement.open_before_quote) == (D(220), D(-2), D(0))
+    assert (movement.dust_quote, movement.dust_value_quote) == (D("-0.01"), D("1.09"))
+    assert summary.equity_quote - summary.equity_initial_quote == explained(summary) == D("-2.01")
+
+
+cents = st.decimals(min_value=D("0.01"), max_value=D(500), places=2)
+steps = st.lists(
+    st.tuples(st.sampled_from(["buy", "buy", "sell", "close", "gone", "came", "cash", "begin"]), cents, cents),
+    max_size=25,
+)
+
+
+@given(steps, cents)
+def test_the_movement_of_the_equity_is_explained_to_the_last_unit(
+    sequence: list[tuple[str, Decimal, Decimal]], last: Decimal
+) -> None:
+    """Whatever is traded, closed, adopted and left as dust, and wherever the run begins."""
+    ledger, tally = Ledger(quote="USDT"), Tally()
+    ledger.open(D(1_000_000))
+    tally.add(f.AccountOpened("USDT", D(1_000_000)), 0)
+    for at_ms, (kind, price, amount) in enumerate(sequence, 1):
+        position = ledger.positions.get(SYMBOL)
+        if kind == "begin":
+            tally.begin(at_ms)
+        elif kind == "cash":
+            tally.add(f.DriftAdopted("USDT", "", amount, D(0), estimate=False, who="ana"), at_ms)
+        elif kind in ("came", "gone"):
+            change = amount if kind == "came" else -min(amount, ledger.holding(SYMBOL))
+            ledger.adopt("AAA", SYMBOL, change, price, at_ms)
+            tally.add(f.DriftAdopted("AAA", SYMBOL, change, price, estimate=False, who="ana"), at_ms)
+        elif kind == "close" and position is not None:
+            pnl = position.proceeds - position.spent
+            ledger.close(SYMBOL)
+            tally.add(
+                f.PositionClosed(
+                    SYMBOL, "x", 0, price, price, position.sold, position.spent, position.proceeds, D(0), pnl,
+                    position.amount, 1,
+                ),
+                at_ms,
+            )  # fmt: skip
+        elif kind == "buy" or (kind == "sell" and position is not None and position.amount >= amount):
+            side, fee_asset = (BUY, "AAA") if kind == "buy" else (SELL, "USDT")
+            fill = f.OrderFilled(
+                "c", at_ms, SYMBOL, side, f"{at_ms}", price, amount, D("0.001"), fee_asset, maker=False, latency_ms=0
+            )
+            ledger.book(fill, "AAA", at_ms)
+            tally.add(fill, at_ms)
+    summary = tally.summary(prices={SYMBOL: float(last)})
+    assert summary.equity_quote - summary.equity_initial_quote == explained(summary)
+    assert summary.movement is not None
+    dust = ledger.dust.get(SYMBOL, D(0))
+    assert summary.movement.dust_value_quote == dust * last
+
+
 def test_a_position_that_was_sold_by_hand_has_the_pnl_of_its_price_and_leaves_the_dust_of_older_ones() -> None:
     tally = Tally()
     ledger = Ledger(quote="USDT")
@@ -350,6 +438,9 @@ def test_a_position_that_was_sold_by_hand_has_the_pnl_of_its_price_and_leaves_th
     assert summary.conservation_error == 0
     assert summary.compared == ("the PnL of the trades", "the ledger")
     assert ledger.dust == {SYMBOL: D("0.05")}
+    assert summary.movement is not None
+    assert summary.movement.dust_adopted_quote == D("5.5"), "is in no trade's PnL, and told apart"
+    assert summary.equity_quote - summary.equity_initial_quote == explained(summary)
 
 
 def test_a_difference_of_the_quote_counts_until_it_is_adopted() -> None:

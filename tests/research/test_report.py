@@ -94,6 +94,56 @@ def test_the_text_names_session_money_counts_and_every_target() -> None:
     assert all(len(line) <= 120 for line in text.splitlines())
 
 
+def test_the_first_rows_add_up_to_what_the_equity_moved() -> None:
+    story = Story()
+    story.filled_intent("AAA/USDT", Side.BUY, "100", "1")
+    story.filled_intent("AAA/USDT", Side.SELL, "110", "0.9")
+    story.closed("AAA/USDT", cost="100", proceeds="99", amount="0.9")
+    story.filled_intent("BBB/USDT", Side.BUY, "10", "4")
+    book = booked(story)
+    book.tally.mark_prices(story.now, {"BBB/USDT": 12.0})
+    book.begin(story.now)
+    later = Story()
+    later.filled_intent("BBB/USDT", Side.SELL, "11", "1")
+    later.tell(f.DriftAdopted("AAA", "AAA/USDT", D("-0.04"), D(100), estimate=False, who="ana"))
+    later.tell(f.DriftAdopted("USDT", "", D(4), D(0), estimate=False, who="ana"))
+    for at_ms, fact in later.facts[2:]:
+        book.record([fact], at_ms)
+    summary = book.tally.summary(prices={"AAA/USDT": 90.0, "BBB/USDT": 12.5})
+    assert (
+        "PnL 0.00 USDT closed trades, fees included "
+        "open 8.50 USDT 1 position worth 37.50 that cost 30.00, and 1.00 by what of them is sold "
+        "dust -1.60 USDT left by closed trades, worth 5.40 now; 4.00 of it went by hand, in no trade's PnL "
+        "adopted 0.00 USDT came or went by hand, in 2 bookings, no trades "
+        "equity 1,016.90 USDT began with 1,010.00, moved 6.90: PnL + open + dust + adopted "
+        "balance 974.00 USDT began with 959.00 "
+    ) in " ".join(to_text(reports.build(info(), summary, Evidence())).split())
+
+
+def test_what_was_open_before_a_run_is_taken_off() -> None:
+    story = Story()
+    story.filled_intent("BBB/USDT", Side.BUY, "10", "4")
+    story.filled_intent("BBB/USDT", Side.BUY, "12", "1")
+    book = booked(story)
+    book.begin(story.now)
+    text = to_text(reports.build(info(), book.tally.summary(prices={"BBB/USDT": 11.0}), Evidence()))
+    words = " ".join(text.split())
+    assert "open 3.00 USDT 1 position worth 55.00 that cost 52.00" in words
+    assert "before -8.00 USDT was open before this run began, and is in PnL or open now" in words
+    assert "equity 1,003.00 USDT began with 1,008.00, moved -5.00: PnL + open + before" in words
+    assert "drawdown 0.50 % largest fall of the equity" in words
+
+
+def test_a_report_of_an_older_version_is_told_without_the_parts_it_does_not_know(tmp_path: Path) -> None:
+    story = Story()
+    story.filled_intent("BBB/USDT", Side.BUY, "10", "4")
+    report = reported(story)
+    report.summary.movement = None
+    (tmp_path / "report.json").write_bytes(reports.to_json(report))
+    text = " ".join(to_text(reports.read(tmp_path / "report.json")).split())
+    assert "open 0.00 USDT with all dust, as older versions told it equity 1,000.00 USDT began with 1,000.00" in text
+
+
 def test_nothing_synthetic_is_said_of_real_data() -> None:
     text = to_text(reported(Story(), market="recorded candles"))
     assert "recorded candles" in text

@@ -6,7 +6,7 @@ every sum and product is carried out in a context wide enough for any venue's de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Context, Decimal, Inexact
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from msgspec import Struct
 from tradebot.domain.facts import DriftAdopted, OrderFilled, PositionClosed
 from tradebot.domain.ledger import Ledger
 from tradebot.domain.market import split_symbol
-from tradebot.domain.numbers import ZERO
+from tradebot.domain.numbers import ZERO, exact
 from tradebot.domain.orders import Side
 
 EXACT = Context(prec=200, traps=[Inexact])
@@ -34,13 +34,22 @@ class Holding(Struct):
     dust: Decimal = ZERO  # of `amount`, what closed trades left
     last_price: Decimal = ZERO
 
+    def position(self) -> Decimal:
+        """Return the base of the trade under way: what is held without the dust of closed ones."""
+        return EXACT.subtract(self.amount, self.dust)
+
     def cost_held(self) -> Decimal:
-        """Return the quote paid for what is held now: the trade's cost in proportion to what is left of it."""
-        if self.bought <= 0 or self.amount <= 0:
+        """Return the quote paid for what the trade holds now: its cost in proportion to what is left of it."""
+        left = self.position()
+        if self.bought <= 0 or left <= 0:
             return ZERO
-        if self.amount >= self.bought:
+        if left >= self.bought:
             return self.cost
-        return _RATIO.divide(_RATIO.multiply(self.cost, self.amount), self.bought)
+        return _RATIO.divide(_RATIO.multiply(self.cost, left), self.bought)
+
+    def open_gain(self, price: Decimal) -> Decimal:
+        """Return what the trade under way has won or lost at `price`, in quote: its PnL were it over."""
+        return EXACT.add(EXACT.subtract(self.proceeds, self.cost), EXACT.multiply(self.position(), price))
 
 
 class Books:
@@ -48,6 +57,7 @@ class Books:
 
     `cash` is in `quote`; `others` holds assets that only paid fees (a venue's own coin), negative where spent.
     `fees_quote` values base fees at their fill's price; fees in other assets stand in `others` alone.
+    `dust_adopted_quote` is the worth of the dust among what went without a trade: it is in no trade's PnL.
     """
 
     def __init__(self) -> None:
@@ -58,6 +68,7 @@ class Books:
         self.holdings: dict[str, Holding] = {}
         self.others: dict[str, Decimal] = {}
         self.fees_quote = ZERO
+        self.dust_adopted_quote = ZERO
         self._cash_rough = 0.0
         self._held_rough: dict[str, float] = {}
         self._dust_rough: dict[str, float] = {}  # what closed trades left, valued at their last fill
@@ -140,7 +151,9 @@ class Books:
             traded = EXACT.subtract(EXACT.subtract(held.amount, fact.change), held.dust)
             sold = min(-fact.change, traded)
             held.proceeds = EXACT.add(held.proceeds, EXACT.multiply(sold, fact.price))
-            held.dust = EXACT.add(held.dust, EXACT.add(fact.change, sold))
+            dust_gone = EXACT.subtract(-fact.change, sold)
+            held.dust = EXACT.subtract(held.dust, dust_gone)
+            self.dust_adopted_quote = EXACT.add(self.dust_adopted_quote, EXACT.multiply(dust_gone, fact.price))
         held.last_price = held.last_price or fact.price
         for rough in (self._held_rough, self._dust_rough):
             rough.pop(fact.symbol, None)
@@ -172,6 +185,23 @@ class Books:
             invested += amount * (float(self.holdings[symbol].last_price) if price is None else price)
         return self._cash_rough + invested, invested
 
+    def value(self, symbol: str, prices: Mapping[str, float] | None = None) -> Decimal:
+        """Return what is held of a symbol in quote, at its price in `prices`, else at its last fill's."""
+        return EXACT.multiply(self.holdings[symbol].amount, self._price(symbol, prices))
+
+    def open_gain(self, prices: Mapping[str, float] | None = None) -> Decimal:
+        """Return what the trades under way have won or lost at these prices, as `value` takes them."""
+        return total(held.open_gain(self._price(symbol, prices)) for symbol, held in self.holdings.items())
+
+    def dust_value(self, prices: Mapping[str, float] | None = None) -> Decimal:
+        """Return what the dust is worth at these prices, as `value` takes them."""
+        dust = [(symbol, held.dust) for symbol, held in self.holdings.items() if held.dust]
+        return total(EXACT.multiply(amount, self._price(symbol, prices)) for symbol, amount in dust)
+
+    def _price(self, symbol: str, prices: Mapping[str, float] | None) -> Decimal:
+        price = None if prices is None else prices.get(symbol)
+        return self.holdings[symbol].last_price if price is None else exact(price)
+
     def balances(self) -> dict[str, Decimal]:
         """Return what is owned by asset, the quote included; assets that only paid fees count from 0."""
         owned = dict(self.others)
@@ -186,8 +216,13 @@ class Books:
         An asset that stands on one side only counts in full. 0 means equal to the last unit.
         """
         own = self.balances()
-        total = ZERO
-        for asset in own.keys() | balances.keys():
-            gap = EXACT.subtract(own.get(asset, ZERO), balances.get(asset, ZERO))
-            total = EXACT.add(total, EXACT.abs(gap))
-        return total
+        assets = own.keys() | balances.keys()
+        return total(EXACT.abs(EXACT.subtract(own.get(one, ZERO), balances.get(one, ZERO))) for one in assets)
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Return the sum, without rounding."""
+    found = ZERO
+    for amount in amounts:
+        found = EXACT.add(found, amount)
+    return found

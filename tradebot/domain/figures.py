@@ -68,13 +68,30 @@ class Counts(Struct):
         return self.balance_failures / asked if asked else None
 
 
+class Movement(Struct, kw_only=True):
+    """Why the equity moved besides closed trades and adoptions; all in quote, at the last prices known.
+
+    equity - first equity = PnL + `open_quote` - `open_before_quote` + `dust_quote` + adopted, to the last unit.
+    `open_quote` is what the trades under way have won or lost since they were opened, `open_before_quote` the same when
+    the run began. `dust_quote` is what dust brought: what closed trades left, what its price did, and none of what
+    went by hand, `dust_adopted_quote`. `dust_value_quote` is what it is worth now.
+    """
+
+    open_quote: Decimal
+    open_before_quote: Decimal
+    dust_quote: Decimal
+    dust_value_quote: Decimal
+    dust_adopted_quote: Decimal
+
+
 class Summary(Struct, kw_only=True):
     """A run in figures; money in `quote`, shares as fractions of 1, times in ms.
 
     `initial_quote` and `final_quote` are the quote balance at both ends: final = initial + the cash flows of every fill
     + adopted quote. `adopted_quote` is the worth of all that came (or went, negative) by hand and was adopted.
     `pnl_quote` is what the closed trades won or lost, fees included. `equity_quote` adds what is held at its last
-    price. `max_drawdown_pct` and `exposure_*` come from the equity marks. `conservation_error` is the distance between
+    price. `max_drawdown_pct` and `exposure_*` come from the equity marks, the first and the last equity among them.
+    `movement` is None in reports of versions that did not tell it. `conservation_error` is the distance between
     the fills and everything they were `compared` with, 0 when equal to the last unit, None when there was nothing to
     compare with.
     """
@@ -101,3 +118,4 @@ class Summary(Struct, kw_only=True):
     compared: tuple[str, ...]
     symbols: tuple[SymbolSummary, ...]
     adopted_quote: Decimal = ZERO
+    movement: Movement | None = None

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tradebot.domain.books import EXACT, Books
+from tradebot.domain.books import EXACT, Books, total
 from tradebot.domain.facts import (
     AccountOpened,
     BalanceRefreshed,
@@ -31,9 +31,9 @@ from tradebot.domain.facts import (
     OrderWaitEnded,
     PositionClosed,
 )
-from tradebot.domain.figures import Counts, Summary, SymbolSummary
+from tradebot.domain.figures import Counts, Movement, Summary, SymbolSummary
 from tradebot.domain.ledger import Ledger
-from tradebot.domain.numbers import ZERO, exact
+from tradebot.domain.numbers import ZERO
 from tradebot.domain.orders import Intent, Order, OrderState, Side
 
 
@@ -95,9 +95,9 @@ class Tally:
         self._adopted_quote = ZERO
         self._trade_error = ZERO
         self._symbols: dict[str, SymbolSummary] = {}
-        self._initial = self.books.cash
         self._fees_before = self.books.fees_quote
-        self._equity_initial = self._equity({})
+        self._dust_adopted_before = self.books.dust_adopted_quote
+        self._take_opening()
         self._peak = 0.0
         self._drawdown = 0.0
         self._share = 0.0
@@ -140,6 +140,13 @@ class Tally:
         if counted is not None:
             setattr(self.counts, counted, getattr(self.counts, counted) + 1)
 
+    def _take_opening(self) -> None:
+        """Remember what the run begins with, valued at the last fills."""
+        self._initial = self.books.cash
+        self._equity_initial = total([self.books.cash, *map(self.books.value, self.books.holdings)])
+        self._open_before = self.books.open_gain()
+        self._dust_before = self.books.dust_value()
+
     # -- equity -----------------------------------------------------------------------------------
 
     def mark_prices(self, at_ms: int, prices: Mapping[str, float]) -> float:
@@ -167,8 +174,7 @@ class Tally:
 
     def _account_opened(self, fact: AccountOpened) -> None:
         self.books.open(fact.asset, fact.amount)
-        self._initial = fact.amount
-        self._equity_initial = self._equity({})
+        self._take_opening()
         self.mark_prices(self.to_ms, {})
 
     def _balance_refreshed(self, fact: BalanceRefreshed) -> None:
@@ -297,16 +303,20 @@ class Tally:
 
     # -- the result -------------------------------------------------------------------------------
 
-    def _equity(self, prices: Mapping[str, float]) -> Decimal:
-        return EXACT.add(self.books.cash, self._held_value(prices))
+    def _movement(self, prices: Mapping[str, float]) -> Movement:
+        dust = self.books.dust_value(prices)
+        adopted = EXACT.subtract(self.books.dust_adopted_quote, self._dust_adopted_before)
+        return Movement(
+            open_quote=self.books.open_gain(prices),
+            open_before_quote=self._open_before,
+            dust_quote=EXACT.add(EXACT.subtract(dust, self._dust_before), adopted),
+            dust_value_quote=dust,
+            dust_adopted_quote=adopted,
+        )
 
-    def _held_value(self, prices: Mapping[str, float]) -> Decimal:
-        return _sum(self._value(symbol, prices) for symbol in self.books.holdings)
-
-    def _value(self, symbol: str, prices: Mapping[str, float]) -> Decimal:
-        held = self.books.holdings[symbol]
-        price = prices.get(symbol)
-        return EXACT.multiply(held.amount, held.last_price if price is None else exact(price))
+    def _drawdown_at(self, equity: Decimal) -> float:
+        """Return the largest fall from a peak as a share, where the equity stands at `equity` now."""
+        return max(self._drawdown, (self._peak - float(equity)) / self._peak) if self._peak > 0.0 else self._drawdown
 
     def _distances(self, balances: Mapping[str, Mapping[str, Decimal]]) -> dict[str, Decimal]:
         """Return the distance of the fills from everything that could be compared with them, by its name."""
@@ -335,10 +345,11 @@ class Tally:
             if not held.amount and symbol not in rows:
                 continue
             row = rows.setdefault(symbol, SymbolSummary(symbol))
-            row.held, row.held_cost, row.held_value = held.amount, held.cost_held(), self._value(symbol, prices)
+            row.held, row.held_cost, row.held_value = held.amount, held.cost_held(), self.books.value(symbol, prices)
             cost, value = EXACT.add(cost, row.held_cost), EXACT.add(value, row.held_value)
-            positions += held.bought > 0
+            positions += held.position() > 0
         distances = self._distances(balances or {})
+        equity = EXACT.add(self.books.cash, value)
         marked = self._marked_to - self._marked_from if self._marked_from is not None else 0
         return Summary(
             quote=self.books.quote,
@@ -352,22 +363,16 @@ class Tally:
             held_cost_quote=cost,
             held_value_quote=value,
             equity_initial_quote=self._equity_initial,
-            equity_quote=EXACT.add(self.books.cash, value),
-            max_drawdown_pct=self._drawdown * 100.0,
+            equity_quote=equity,
+            max_drawdown_pct=self._drawdown_at(equity) * 100.0,
             exposure_mean=self._share_time / marked if marked else self._share,
             exposure_max=self._share_max,
             positions_held=positions,
             intents_open=len(self._intents),
             orders_unknown_open=len(self._unknown),
-            conservation_error=_sum(distances.values()) if distances else None,
+            conservation_error=total(distances.values()) if distances else None,
             compared=tuple(sorted(distances)),
             symbols=tuple(sorted(rows.values(), key=lambda row: row.symbol)),
             adopted_quote=self._adopted_quote,
+            movement=self._movement(prices),
         )
-
-
-def _sum(amounts: Iterable[Decimal]) -> Decimal:
-    total = ZERO
-    for amount in amounts:
-        total = EXACT.add(total, amount)
-    return total

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from tradebot.domain.figures import Counts, Summary, SymbolSummary
+from tradebot.domain.figures import Counts, Movement, Summary, SymbolSummary
 from tradebot.domain.numbers import plain
 from tradebot.research.report import Report, SessionInfo, Total
 from tradebot.research.targets import Target, percent
@@ -90,20 +90,50 @@ def _figures(summary: Summary) -> str:
         return money(amount, summary.equity_initial_quote)
 
     quote = summary.quote
-    held = summary.held_value_quote - summary.held_cost_quote
-    rows = [
+    parts = [
         ("PnL", f"{told(summary.pnl_quote)} {quote}", "closed trades, fees included"),
-        ("open", f"{told(held)} {quote}", _held_words(summary)),
-        ("fees", f"{told(summary.fees_quote)} {quote}", ""),
+        *_movement(summary),
+        *_adopted(summary),
+    ]
+    moved = f", moved {told(summary.equity_quote - summary.equity_initial_quote)}"
+    named = f": {' + '.join(name for name, _, _ in parts)}"
+    began = f"began with {told(summary.equity_initial_quote)}{moved}{named if summary.movement else ''}"
+    rows = [
+        *parts,
+        ("equity", f"{told(summary.equity_quote)} {quote}", began),
         ("balance", f"{told(summary.final_quote)} {quote}", f"began with {told(summary.initial_quote)}"),
-        ("equity", f"{told(summary.equity_quote)} {quote}", f"began with {told(summary.equity_initial_quote)}"),
+        ("fees", f"{told(summary.fees_quote)} {quote}", ""),
         ("drawdown", f"{summary.max_drawdown_pct:.2f} %", "largest fall of the equity"),
         ("exposure", percent(summary.exposure_mean), f"on average, {percent(summary.exposure_max)} at most"),
         *_activity(summary.counts),
-        *_adopted(summary),
         ("conserved", *_conserved(summary)),
     ]
     return _aligned(rows)
+
+
+def _movement(summary: Summary) -> list[tuple[str, str, str]]:
+    """Return what moved the equity besides closed trades and adoptions: open trades, dust, what was open before."""
+
+    def told(amount: Decimal) -> str:
+        return money(amount, summary.equity_initial_quote)
+
+    movement, quote = summary.movement, summary.quote
+    if movement is None:
+        held = summary.held_value_quote - summary.held_cost_quote
+        return [("open", f"{told(held)} {quote}", "with all dust, as older versions told it")]
+    rows = [("open", f"{told(movement.open_quote)} {quote}", _held_words(summary, movement))]
+    if movement.dust_quote or movement.dust_value_quote:
+        rows.append(("dust", f"{told(movement.dust_quote)} {quote}", _dust_words(movement, told)))
+    if movement.open_before_quote:
+        words = "was open before this run began, and is in PnL or open now"
+        rows.append(("before", f"{told(-movement.open_before_quote)} {quote}", words))
+    return rows
+
+
+def _dust_words(movement: Movement, told: Callable[[Decimal], str]) -> str:
+    gone = movement.dust_adopted_quote
+    went = f"; {told(gone)} of it went by hand, in no trade's PnL" if gone else ""
+    return f"left by closed trades, worth {told(movement.dust_value_quote)} now{went}"
 
 
 def _adopted(summary: Summary) -> list[tuple[str, str, str]]:
@@ -117,15 +147,15 @@ def _adopted(summary: Summary) -> list[tuple[str, str, str]]:
     ]
 
 
-def _held_words(summary: Summary) -> str:
+def _held_words(summary: Summary, movement: Movement) -> str:
     positions, equity = summary.positions_held, summary.equity_initial_quote
-    if not summary.held_value_quote:
-        return "nothing held"
     if not positions:
-        return "dust of closed trades"
-    dust = any(row.held and not row.held_cost for row in summary.symbols)
-    what = f"{positions} {'position' if positions == 1 else 'positions'}{' and dust' if dust else ''}"
-    return f"{what} worth {money(summary.held_value_quote, equity)} that cost {money(summary.held_cost_quote, equity)}"
+        return "nothing held"
+    worth, cost = summary.held_value_quote - movement.dust_value_quote, summary.held_cost_quote
+    taken = movement.open_quote - (worth - cost)
+    what = f"{positions} {'position' if positions == 1 else 'positions'}"
+    sold = f", and {money(taken, equity)} by what of them is sold" if money(taken, equity).strip("-0.") else ""
+    return f"{what} worth {money(worth, equity)} that cost {money(cost, equity)}{sold}"
 
 
 def _conserved(summary: Summary) -> tuple[str, str]:
