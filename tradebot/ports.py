@@ -13,6 +13,7 @@ from tradebot.domain.events import Event
 from tradebot.domain.facts import Fact, Level, Stream
 from tradebot.domain.market import Instrument
 from tradebot.domain.views import (
+    ComparedView,
     Done,
     DriftAction,
     DriftView,
@@ -188,6 +189,10 @@ class Operator(Protocol):
 
     def drift(self) -> Sequence[DriftView]:
         """Return where the account differs from the ledger."""
+        ...
+
+    async def compare_drift(self) -> ComparedView:
+        """Compare the account with the ledger now; return what differs, and where that could not be done why."""
         ...
 
     def settle_drift(self, what: str, action: DriftAction, price: Decimal | None, *, who: str) -> Done:

@@ -10,14 +10,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.control.serving import ROOT, bot_process
+from tradebot.cli.drift import verdict
 from tradebot.cli.feature import lines
 from tradebot.cli.main import main
 from tradebot.cli.status import set_by
-from tradebot.domain.views import SwitchView
+from tradebot.domain.views import ComparedView, SwitchView
 
 BOT_COMMANDS = ("status", "events", "reload", "rollback", "pause", "resume", "rearm", "drift", "flatten", "stop")
 
@@ -245,11 +247,14 @@ def test_the_bot_is_found_by_home_by_profile_and_by_being_the_only_one(
 def test_what_differs_is_listed_with_what_settles_it_and_settled(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["drift"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "BTC/USDT: 0.2 of 0.5 BTC are missing from the account"
-    assert "`tradebot drift adopt BTC/USDT --price P`" in lines[1]
-    assert "`tradebot drift ignore BTC/USDT`" in lines[1]
+    assert lines[0] == "state/prod: 1 difference · compared just now"
+    assert lines[1] == "BTC/USDT: 0.2 of 0.5 BTC are missing from the account"
+    assert "`tradebot drift adopt BTC/USDT --price P`" in lines[2]
+    assert "`tradebot drift ignore BTC/USDT`" in lines[2]
     assert main(["drift", "--json"]) == 0
-    (row,) = json.loads(capsys.readouterr().out)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["fresh"], told["why"], told["under_way"]) == (True, "", [])
+    (row,) = told["found"]
     assert (row["asset"], row["kind"], row["amount"]) == ("BTC", "missing", "0.2")
     assert main(["drift", "adopt", "BTC/USDT", "--price", "50000.5"]) == 0
     assert capsys.readouterr().out == "state/prod: adopt BTC/USDT at 50000.5\n"
@@ -261,6 +266,29 @@ def test_what_differs_is_listed_with_what_settles_it_and_settled(capsys: pytest.
     assert main(["drift", "adopt"]) == 2
     with pytest.raises(SystemExit):
         main(["drift", "adopt", "BTC/USDT", "--price", "-1"])
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"fresh": True}, "the account holds what the bot owns · compared just now"),
+        (
+            {"fresh": True, "under_way": ("A/USDT",)},
+            "the account holds what the bot owns · compared just now, without A/USDT, the quote: own orders are or "
+            "were just under way, ask again",
+        ),
+        (
+            {"fresh": False, "why": "banned", "compared_ms": 60_000},
+            "not compared now: banned; the account answered last 0:40 ago",
+        ),
+        (
+            {"fresh": False, "why": "the account is not reconciled yet"},
+            "not compared now: the account is not reconciled yet; it never was in this run",
+        ),
+    ],
+)
+def test_no_difference_is_said_only_of_an_account_that_was_asked_just_now(told: dict[str, Any], words: str) -> None:
+    assert verdict(ComparedView(at_ms=100_000, **{"compared_ms": 0, **told})) == words
 
 
 @pytest.mark.usefixtures("_bot")

@@ -15,6 +15,7 @@ from tradebot.control.server import Door
 from tradebot.domain.facts import Level, Stream
 from tradebot.domain.views import (
     ChangeView,
+    ComparedView,
     ComponentView,
     Done,
     DriftAction,
@@ -70,6 +71,7 @@ class LittleBot:
         self.lock = threading.Lock()
         self.listeners: dict[int, Callable[[bytes], None]] = {}
         self.joined = 0
+        self.compared: dict[str, Any] = {"compared_ms": BEGUN_MS, "fresh": True, "found": self.drift()}
 
     def _generation(self, number: int, cause: str, who: str) -> GenerationView:
         return GenerationView(
@@ -275,6 +277,9 @@ class LittleBot:
 
     def drift(self) -> Sequence[DriftView]:
         return (DriftView(asset="BTC", symbol="BTC/USDT", kind="missing", amount=Decimal("0.2"), owned=Decimal("0.5")),)
+
+    async def compare_drift(self) -> ComparedView:
+        return ComparedView(at_ms=BEGUN_MS, **self.compared)
 
     def settle_drift(self, what: str, action: DriftAction, price: Decimal | None, *, who: str) -> Done:
         self.asked.append((f"drift {action}", who))

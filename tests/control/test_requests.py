@@ -71,6 +71,8 @@ def test_the_typed_answers_are_the_bot_s_own(tmp_path: Path) -> None:
             assert "buy A/USDT" in (await client.rearm("A/USDT")).text
             assert "buy S0/USDT" in (await client.rearm()).text
             assert [one.asset for one in await client.drift()] == ["BTC"]
+            compared = await client.compare_drift()
+            assert (compared.fresh, [one.asset for one in compared.found]) == (True, ["BTC"])
             assert (await client.settle_drift("BTC/USDT", "adopt", Decimal("1.50"))).text == "adopt BTC/USDT at 1.50"
             assert "sold" in (await client.flatten()).text
             assert (await client.openapi())["openapi"] == "3.1.0"

@@ -12,11 +12,11 @@ import msgspec
 from tradebot.cli.asking import ask
 from tradebot.cli.consent import somebody_there, yes
 from tradebot.cli.finding import add_bot_arguments, running_bot
-from tradebot.cli.words import show, utc
+from tradebot.cli.words import many, show, span, utc
 from tradebot.domain.drift_rows import drift_text
 
 if TYPE_CHECKING:
-    from tradebot.domain.views import DriftView
+    from tradebot.domain.views import ComparedView, DriftView
 
 SENTENCES: Final = {
     "adopt": "let the ledger follow the account: sold by hand, withdrawn, bought or deposited",
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the list, or settle; 1 where it was not confirmed, 2 where no difference was named."""
+    """Print the list, or settle; 1 where nobody confirmed or nothing was compared, 2 where nothing was named."""
     if args.action is None:
         return _list(args)
     if args.what is None:
@@ -60,17 +60,30 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     meant = running_bot(args)
-    found = ask(meant, lambda bot: bot.drift())
+    compared = ask(meant, lambda bot: bot.compare_drift())
     if args.json:
-        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
-        return 0
-    if not found:
-        show(f"{meant.home}: the account holds what the bot owns")
-    for one in found:
-        show(f"{drift_text(one)}{_since(one)}")
-        for line in _ways(one):
-            show(f"  {line}")
-    return 0
+        print(msgspec.json.format(msgspec.json.encode(compared), indent=2).decode())
+    else:
+        show(f"{meant.home}: {verdict(compared)}")
+        for one in compared.found:
+            show(f"{drift_text(one)}{_since(one)}")
+            for line in _ways(one):
+                show(f"  {line}")
+    return 0 if compared.fresh else 1
+
+
+def verdict(compared: ComparedView) -> str:
+    """Return what a comparison is worth, and in a word what it found."""
+    differ = sum(1 for one in compared.found if one.kind != "ignored")
+    if not compared.fresh:
+        age = span((compared.at_ms - compared.compared_ms) / 1000)
+        then = f"the account answered last {age} ago" if compared.compared_ms else "it never was in this run"
+        known = f"; {many(differ, 'difference')} known from before" if differ else ""
+        return f"not compared now: {compared.why}; {then}{known}"
+    found = many(differ, "difference") if differ else "the account holds what the bot owns"
+    left_out = ", ".join((*compared.under_way, "the quote"))
+    but = f", without {left_out}: own orders are or were just under way, ask again" if compared.under_way else ""
+    return f"{found} · compared just now{but}"
 
 
 def _since(one: DriftView) -> str:

@@ -30,6 +30,7 @@ from tradebot.control.messages import (
 from tradebot.control.place import SOCKET, address
 from tradebot.domain.errors import TradebotError
 from tradebot.domain.views import (
+    ComparedView,
     Done,
     DriftAction,
     DriftView,
@@ -151,6 +152,10 @@ class Client:
     async def drift(self) -> tuple[DriftView, ...]:
         """Return where the account differs from the ledger."""
         return cast("tuple[DriftView, ...]", await self._ask("drift"))
+
+    async def compare_drift(self) -> ComparedView:
+        """Let the account be compared with the ledger now; return what differs."""
+        return cast("ComparedView", await self._ask("compare_drift", Plain()))
 
     async def settle_drift(self, what: str, action: DriftAction, price: Decimal | None = None) -> Done:
         """Let a difference of a symbol or asset be adopted, ignored or closed."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from tradebot.domain.views import (
+    ComparedView,
     Done,
     DriftAction,
     DriftView,
@@ -129,7 +130,15 @@ ROUTES = (
     Route("switch", "POST", "/v1/features/{name}", "Set or clear a toggle.", OutcomeView, Switching),
     Route("pause", "POST", "/v1/pause", "Buy nothing until resumed.", Done, Plain),
     Route("resume", "POST", "/v1/resume", "Buy again.", Done, Plain),
-    Route("drift", "GET", "/v1/drift", "Where the account differs from the ledger.", tuple[DriftView, ...]),
+    Route("drift", "GET", "/v1/drift", "Where the account differed from the ledger last.", tuple[DriftView, ...]),
+    Route(
+        "compare_drift",
+        "POST",
+        "/v1/drift/compare",
+        "Compare the account with the ledger now, and tell where it differs.",
+        ComparedView,
+        Plain,
+    ),
     Route("settle_drift", "POST", "/v1/drift", "Settle one such difference.", Done, DriftAnswer),
     Route("flatten", "POST", "/v1/flatten", "Pause, end every buy and sell every position.", Done, Plain),
     Route("rearm", "POST", "/v1/rearm", "Try again what was stopped since it kept failing.", Done, Rearm),

@@ -82,6 +82,7 @@ ASKS: dict[str, Ask] = {
     "pause": lambda operator, asked: operator.pause(who=asked.who),
     "resume": lambda operator, asked: operator.resume(who=asked.who),
     "drift": lambda operator, _: operator.drift(),
+    "compare_drift": lambda operator, _: operator.compare_drift(),
     "settle_drift": lambda operator, asked: _settle_drift(operator, cast("DriftAnswer", asked.body), asked.who),
     "flatten": lambda operator, asked: operator.flatten(who=asked.who),
     "rearm": lambda operator, asked: operator.rearm(cast("Rearm", asked.body).symbol, who=asked.who),

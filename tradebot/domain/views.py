@@ -274,6 +274,22 @@ class DriftView(View, frozen=True):
     since_ms: int = 0
 
 
+class ComparedView(View, frozen=True):
+    """What a comparison of account and ledger found, taken `at_ms`.
+
+    `fresh` says that the account answered for this request, `why` why it did not; `compared_ms` is when it last did, 0
+    for never in this run. `under_way` are symbols that were left out, and with them the quote: own orders explain
+    whatever differs there.
+    """
+
+    at_ms: int
+    compared_ms: int
+    fresh: bool
+    why: str = ""
+    under_way: tuple[str, ...] = ()
+    found: tuple[DriftView, ...] = ()
+
+
 class StatusView(View, frozen=True, kw_only=True):
     """The run at one moment; `pnl` is realised since the start, `held` what positions are worth at their bids.
 

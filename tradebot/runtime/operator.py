@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tradebot.domain.events import DriftAnswered, FlattenAsked, PauseAsked, RearmAsked, ResumeAsked
 from tradebot.domain.views import (
+    ComparedView,
     ComponentView,
     Done,
     DriftAction,
@@ -20,6 +21,7 @@ from tradebot.domain.views import (
 )
 from tradebot.ports import NotNow
 from tradebot.runtime.applying import in_history
+from tradebot.runtime.comparing import Comparing
 from tradebot.runtime.drift_views import answer_of, drift_view
 from tradebot.runtime.fence_views import stopped_view
 from tradebot.runtime.live_profile import LiveProfile
@@ -101,6 +103,11 @@ class RunOperator:
     def drift(self) -> Sequence[DriftView]:
         """Return where the account differs from the ledger."""
         return drift_view(self._run.engine)
+
+    async def compare_drift(self) -> ComparedView:
+        """Compare the account with the ledger now."""
+        run = self._run
+        return await Comparing(run.engine, run.shell, run.book, run.clock).compared()
 
     def settle_drift(self, what: str, action: DriftAction, price: Decimal | None, *, who: str) -> Done:
         """Let a difference of a symbol or asset be adopted, ignored or closed. Raises NotNow."""

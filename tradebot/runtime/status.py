@@ -103,6 +103,12 @@ class StatusBook:
         self.rejected = 0
         self.journal_failed_ms = 0
         """Since when the journal cannot be written, 0 while it can: set by who hears it."""
+        self.balances_told = 0
+        """How often the account told its balances in this run."""
+        self.balances_ms = 0
+        """When it last did, 0 for never."""
+        self.balances_failed = ""
+        """Why it did not since, "" where it did."""
 
     def record(self, facts: Sequence[f.Fact], now_ms: int, last_seq: int = 0) -> None:
         """Count `facts` and pass them on."""
@@ -118,6 +124,10 @@ class StatusBook:
                 self.rejected += fact.code not in UNSENT  # what never left was rejected by nobody
             elif isinstance(fact, f.OrderDone) and fact.outcome == "canceled":
                 self.cancelled += 1
+            elif isinstance(fact, f.BalanceRefreshed | f.AccountOpened):
+                self.balances_told, self.balances_ms, self.balances_failed = self.balances_told + 1, now_ms, ""
+            elif isinstance(fact, f.BalanceRefreshFailed):
+                self.balances_failed = fact.cause
         self._errors.add_facts(facts)
         self._then.record(facts, now_ms, last_seq)
 
