@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from tradebot.cli.arguments import seconds
 from tradebot.cli.faulty_start import way_back
+from tradebot.cli.slow_start import told_if_slow
 from tradebot.cli.streams import flush_end, forget_terminal, say, show_end
 from tradebot.config.faults import ProfileInvalid
-from tradebot.domain.errors import DataInvalid, StorageFailed
+from tradebot.domain.errors import DataInvalid, ExitCode, StorageFailed
 from tradebot.runtime.signals import Signals, StopAsked, interrupted
 
 if TYPE_CHECKING:
+    from tradebot.runtime.leftovers import Held
     from tradebot.runtime.wiring import Makers, Run
 
 
@@ -53,10 +55,17 @@ def run(args: argparse.Namespace) -> int:
 
 def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None = None) -> int:
     """Run the bot with the parts of `makers`, by default the real ones, under handlers already installed."""
+    with told_if_slow(lambda: say(f"starting {args.profile}: files are read, then the venue is asked")):
+        begun = _begin(args, signals, makers)
+    if isinstance(begun, ExitCode):
+        return begun
+    return _run(*begun)
+
+
+def _begin(args: argparse.Namespace, signals: Signals, makers: Makers | None) -> tuple[Run, Held] | ExitCode:
+    """Return the run, wired, and what the process held before; the exit code where it was stopped meanwhile."""
     from tradebot.runtime.generations import choose
     from tradebot.runtime.leftovers import held
-    from tradebot.runtime.running import finish, last_lines, refusal_lines
-    from tradebot.runtime.status import place_of
     from tradebot.runtime.wiring import Makers, Options, wire
     from tradebot.telemetry.console import Console, NoConsole
 
@@ -71,11 +80,17 @@ def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None =
         view = LiveStatus
     options = Options(run_for_s=args.seconds, fresh=args.fresh, console=console, view=view)
     try:
-        wired = wire(choice, options, signals, say, makers or Makers())
+        return wire(choice, options, signals, say, makers or Makers()), before
     except StopAsked as asked:
         code = interrupted(len(signals.received))
         say(f"stopped before it began: {asked} · exit {int(code)}")
         return code
+
+
+def _run(wired: Run, before: Held) -> int:
+    from tradebot.runtime.running import finish, last_lines, refusal_lines
+    from tradebot.runtime.status import place_of
+
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()  # what stands by now stands to the end: the collector need not walk it between two prices

@@ -7,6 +7,7 @@ the start with exit code 5 and every file in its place.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -18,8 +19,8 @@ from tradebot.domain.errors import CannotStart, ExitCode
 from tradebot.ports import Clock, Log
 from tradebot.runtime.opening import Mendable, tell_rebuilt
 from tradebot.runtime.patience import Patience
-from tradebot.runtime.rebuilding import Proof, prove_at_exchange, prove_on_paper, unexplained, write
-from tradebot.runtime.recovering import Files, copied, exchange_of, paper_instruments, read_files
+from tradebot.runtime.rebuilding import Proof, prove_at_exchange, prove_on_paper, settle_s, unexplained, write
+from tradebot.runtime.recovering import Files, exchange_of, look_into, paper_instruments
 from tradebot.storage.home import STARTING, Home
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Mending:
         self._clock = clock
         self._patience = patience
         self._say = say
+        self._settled_s = 0.0
 
     def taken(self, attempt: Callable[[ExitStack], T], stack: ExitStack, *, may_rebuild: bool = True) -> T:
         """Return what `attempt` takes back, a second time once the journal is rebuilt; `stack` closes what it opened.
@@ -55,13 +57,12 @@ class Mending:
     def _rebuild(self, damage: Mendable) -> None:
         home = Home.open(Path(self._profile.bot.state_dir), self._profile.bot.instance)
         try:
-            with copied(home.folder) as copy:
-                files = read_files(copy, self._profile)
+            files = look_into(home.folder, self._profile)
             if files.sound.empty:  # nothing here tells how the home came to be: a person judges that
                 raise damage
             self._tell_begin(damage)
             self._patience.show(home.tell)
-            home.tell(f"{STARTING}: its damaged journal is rebuilt, where {self._source} proves what was lost")
+            home.tell(f"{STARTING}: its damaged journal is rebuilt, {self._how}")
             try:
                 proof = self._proven(files)
             except CannotStart as error:
@@ -78,6 +79,18 @@ class Mending:
     def _source(self) -> str:
         return PAPER if self._profile.venue.kind == "paper" else self._profile.exchange.name
 
+    @property
+    def _wait_s(self) -> float:
+        return 0.0 if self._profile.venue.kind == "paper" else settle_s(self._profile)
+
+    @property
+    def _how(self) -> str:
+        """How it is rebuilt, and what is waited for first."""
+        how = f"where {self._source} proves what was lost"
+        if not self._wait_s:
+            return how
+        return f"{how}; it is asked in {self._wait_s:g} s, when nothing that was under way can become an order any more"
+
     def _proven(self, files: Files) -> Proof:
         profile = self._profile
         if profile.venue.kind == "paper":
@@ -89,14 +102,14 @@ class Mending:
 
     async def _asked(self, files: Files) -> Proof:
         """Ask the exchange, once what was sent before this start can no longer become an order that nobody knows."""
-        settings = self._profile.exchange
-        await asyncio.sleep(settings.recv_window_ms / 1000 + settings.not_found_after_s)
+        await asyncio.sleep(max(0.0, self._settled_s - time.monotonic()))
         async with exchange_of(self._profile, self._clock, log=self._log) as venue:
             return await prove_at_exchange(self._profile, files, venue, self._clock.now_ms())
 
     def _tell_begin(self, damage: Mendable) -> None:
-        text = f"{damage}. It is rebuilt by this start where {self._source} proves what was lost"
-        self._log.emit("events", "ERROR", "STATE_DAMAGED", text, cause=str(damage))
+        text = f"{damage}. It is rebuilt by this start {self._how}"
+        self._settled_s = time.monotonic() + self._wait_s
+        self._log.emit("events", "ERROR", "STATE_DAMAGED", text, cause=str(damage), wait_s=self._wait_s)
         self._say(text)
 
     def _tell_rebuilt(self, text: str, told: dict[str, Any]) -> None:
