@@ -16,6 +16,7 @@ from tradebot.domain.facts import (
     CATALOGUE,
     AccountOpened,
     CancelFailed,
+    DriftAdopted,
     Fact,
     IntentEnded,
     IntentOpened,
@@ -28,7 +29,7 @@ from tradebot.domain.facts import (
     VenueStateChanged,
     level_of,
 )
-from tradebot.domain.orders import OrderType, Side, TimeInForce
+from tradebot.domain.orders import Lot, OrderType, Position, Side, TimeInForce
 from tradebot.domain.venue_facts import VenueState
 from tradebot.telemetry.console import NoConsole
 from tradebot.telemetry.log_files import SplitFiles
@@ -193,7 +194,7 @@ def test_records_carry_the_generation_in_force_from_the_fact_that_brought_it(tol
 
 
 def test_pending_intents_are_counted_from_what_recovery_found(told: Told) -> None:
-    told.recorder.restore(buys=[1, 2], sells=[3])
+    told.recorder.restore(buys=[1, 2], sells=[3], venue="up", positions=[])
     told.recorder.record([opened(4, Side.BUY), ended(1, Side.BUY), ended(3, Side.SELL), ended(99, Side.BUY)], NOW)
     assert [record["pending_buy_intents"] for record in told.read()["engine"]] == [3, 2, 2, 2]
     assert told.metrics.value("pending_buy_intents") == 2
@@ -217,6 +218,24 @@ def test_orders_fills_latencies_and_pnl_are_counted(told: Told) -> None:
     assert snapshot["histograms"]["fill_latency_ms"]["p50"] == 41
 
 
+def test_what_no_fact_tells_of_a_position_stands_beside_the_facts(told: Told) -> None:
+    lot = Lot(1, Decimal(1), Decimal(100), Decimal(1), Decimal(100), 0)
+    before = Position("BTC/USDT", 0, [lot], bought=Decimal(1), gross_bought=Decimal(1), gross_spent=Decimal(100))
+    fill = OrderFilled(
+        "bot-1-1", 2, "BTC/USDT", Side.BUY, "9", Decimal(90), Decimal(1), Decimal(0), "USDT", maker=False, latency_ms=0
+    )
+    told.recorder.restore([], [], "up", [before])
+    told.recorder.record([opened(2, Side.BUY), fill], NOW, 2)
+    told.recorder.record([msgspec.structs.replace(ended(2, Side.BUY), symbol="BTC/USDT")], NOW, 3)
+    gone = DriftAdopted("BTC", "BTC/USDT", Decimal("-2.5"), Decimal(80), estimate=False, who="ana")
+    told.recorder.record([gone], NOW, 4)
+    increased, adopted, dust = told.read()["events"]
+    assert (increased["event_type"], increased["level"], increased["generation"]) == ("POSITION_INCREASED", "INFO", 3)
+    assert increased["message"] == "BTC/USDT: 1 more at 90, the position is 2 at 95 on average"
+    assert (adopted["event_type"], dust["event_type"]) == ("DRIFT_ADOPTED", "DUST_ADOPTED")
+    assert (dust["amount"], dust["worth"]) == (0.5, 40.0)
+
+
 def test_every_counter_of_the_catalogue_stands_at_zero_from_the_start(told: Told) -> None:
     told.read()
     counters = told.metrics.snapshot()["counters"]
@@ -231,5 +250,5 @@ def test_one_state_of_the_venue_is_gauged_as_the_present_one(told: Told) -> None
     assert present() == ["up"]
     told.recorder.record([VenueStateChanged("banned", "up", "HTTP 418", NOW + 60_000)], NOW)
     assert present() == ["banned"]
-    told.recorder.restore([], [], "down")
+    told.recorder.restore([], [], "down", [])
     assert present() == ["down"]

@@ -237,6 +237,7 @@ def restore(
         [one.intent_id for one in intents if one.side is Side.BUY],
         [one.intent_id for one in intents if one.side is Side.SELL],
         engine.state.fences.venue.state,
+        engine.state.ledger.positions.values(),
     )
     return engine, summary
 

@@ -22,9 +22,10 @@ from tradebot.domain.facts import (
     level_of,
 )
 from tradebot.domain.numbers import ZERO
-from tradebot.domain.orders import Side
+from tradebot.domain.orders import Position, Side
 from tradebot.domain.venue_facts import VenueState
 from tradebot.telemetry.logs import LogPipeline
+from tradebot.telemetry.lots import Increase, PositionsTold, dust_words, increase_words
 from tradebot.telemetry.metrics import Metrics, SwitchedMetrics
 from tradebot.telemetry.words import fact_words, placed_words
 
@@ -39,6 +40,7 @@ class FactRecorder:
     """Tells every fact as one record of its own stream, and counts it. Implements `ports.Recorder`.
 
     A sent order is told twice: in the order audit, and in the system log in the words that operators' scripts look for.
+    Beside the facts stand what a buy added to a position, and what of an adoption was dust.
     """
 
     def __init__(self, log: LogPipeline, metrics: Metrics | SwitchedMetrics) -> None:
@@ -48,6 +50,7 @@ class FactRecorder:
         self._sells: set[int] = set()
         self._pnl = ZERO
         self._fees = ZERO
+        self._positions = PositionsTold()
         metrics.declare(*sorted({kind.metric for kind in CATALOGUE if kind.metric} | {"orders_filled"}))
         self._venue: VenueState = "up"
         self._gauge_intents()
@@ -59,9 +62,12 @@ class FactRecorder:
         self._gauge_books()
         self._gauge_venue()
 
-    def restore(self, buys: Iterable[int], sells: Iterable[int], venue: VenueState = "up") -> None:
-        """Begin with these intents (their ids) pending and the venue's last state, as recovery found them."""
+    def restore(
+        self, buys: Iterable[int], sells: Iterable[int], venue: VenueState, positions: Iterable[Position]
+    ) -> None:
+        """Begin with these intents (their ids) pending, this state of the venue and these positions, as recovered."""
         self._buys, self._sells, self._venue = set(buys), set(sells), venue
+        self._positions.restore(positions)
         self._gauge_intents()
         self._gauge_venue()
 
@@ -76,6 +82,11 @@ class FactRecorder:
             if isinstance(fact, IntentOpened | IntentEnded):
                 extra["pending_buy_intents"] = len(self._buys)
             self._log.emit_later(now_ms, kind.stream, level_of(fact), kind.event_type, fact_words, fact, **extra)
+            beside = self._positions.take(fact, self._buys)
+            if isinstance(beside, Increase):
+                self._log.emit_later(now_ms, "events", "INFO", "POSITION_INCREASED", increase_words, beside)
+            elif beside is not None:
+                self._log.emit_later(now_ms, "events", "INFO", "DUST_ADOPTED", dust_words, beside)
             if isinstance(fact, OrderSent):
                 self._log.emit_later(now_ms, "system", "INFO", "ORDER_PLACED", placed_words, fact)
             elif isinstance(fact, ProfileTaken):
