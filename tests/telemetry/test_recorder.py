@@ -172,10 +172,14 @@ def test_a_refused_order_carries_the_venues_code_and_message(told: Told) -> None
 
 
 @pytest.mark.parametrize("code", ["HeldBack", "NeverSent"])
-def test_an_order_that_was_not_sent_is_not_told_as_a_rejected_one(code: str) -> None:
+def test_an_order_that_was_not_sent_is_not_told_as_a_rejected_one(code: str, told: Told) -> None:
     why = "the exchange asked for a pause until 2026-11-22 23:59:10 UTC"
     held = OrderRejected(client_id="c-2", symbol="A/USDT", side=Side.BUY, code=code, message=why)
     assert fact_words(held)[0] == f"c-2: buy A/USDT not sent: {why}"
+    told.recorder.record([held], NOW, 1)
+    (record,) = told.read()["orders"]
+    level = "WARNING" if code == "HeldBack" else "ERROR"
+    assert (record["event_type"], record["level"], record["code"]) == ("ORDER_NOT_SENT", level, code)
 
 
 @pytest.mark.parametrize(("outcome", "level"), [("absent", "WARNING"), ("expired", "INFO"), ("filled", "INFO")])
@@ -233,7 +237,7 @@ def test_what_no_fact_tells_of_a_position_stands_beside_the_facts(told: Told) ->
     assert (increased["event_type"], increased["level"], increased["generation"]) == ("POSITION_INCREASED", "INFO", 3)
     assert increased["message"] == "BTC/USDT: 1 more at 90, the position is 2 at 95 on average"
     assert (adopted["event_type"], dust["event_type"]) == ("DRIFT_ADOPTED", "DUST_ADOPTED")
-    assert (dust["amount"], dust["worth"]) == (0.5, 40.0)
+    assert (Decimal(dust["amount"]), Decimal(dust["worth"])) == (Decimal("0.5"), Decimal(40))
 
 
 def test_every_counter_of_the_catalogue_stands_at_zero_from_the_start(told: Told) -> None:
