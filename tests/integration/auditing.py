@@ -168,7 +168,7 @@ def audit_logs(lines: Lines, session: Path) -> int:
 
 
 def _of_an_order(record: dict[str, Any]) -> bool:
-    return "client_id" in record or record["event_type"] == "ORDER_PLACED"
+    return "client_id" in record or record["event_type"] in ("ORDER_PLACED", "POSITION_INCREASED")
 
 
 def _records(session: Path) -> Iterator[dict[str, Any]]:
