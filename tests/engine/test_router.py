@@ -120,6 +120,15 @@ def test_a_wait_counts_from_sending_and_not_from_the_decision() -> None:
     assert names(hand.wait(1)) == ["OrderWaitEnded", "CancelAsked"]
 
 
+def test_a_wait_ends_though_the_sending_is_heard_of_some_time_after_it() -> None:
+    hand = Hand().start()
+    place = hand.decided()
+    left_ms = hand.now
+    hand.wait(2)
+    hand.feed(e.RequestSent(place.client_id, left_ms))
+    assert names(hand.wait(2_000)) == ["OrderWaitEnded", "CancelAsked"]
+
+
 def test_a_cancel_ends_nothing_until_the_order_is_over_with_its_fills() -> None:
     hand = Hand().start()
     order = hand.drop()

@@ -72,7 +72,7 @@ class Router:
                 wait_ms=order.wait_ms,
             )
         )
-        self.desk.remind(event.at_ms + order.wait_ms, WAIT, order.client_id)
+        self.desk.remind(order.sent_ms + order.wait_ms, WAIT, order.client_id)
 
     def on_not_sent(self, event: e.RequestNotSent) -> None:
         """Note that the request never left; its intent ends, since its moment has passed."""
@@ -261,7 +261,8 @@ class Router:
         order = self.desk.state.orders.get(client_id)
         if order is None or order.canceling or not order.sent_ms:
             return
-        if self.desk.now < order.sent_ms + order.wait_ms:
+        if self.desk.now < (due_ms := order.sent_ms + order.wait_ms):
+            self.desk.remind(due_ms, WAIT, client_id)
             return
         self.desk.emit(
             f.OrderWaitEnded(
