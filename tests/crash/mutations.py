@@ -58,11 +58,11 @@ def send_again() -> None:
 def trust_absence() -> None:
     """Believe the first answer that there is no such order (-2013)."""
 
-    async def no_trace(_lookups: Lookups, *_args: Any) -> bool:
-        return True
+    async def untraced(_lookups: Lookups, *_args: Any) -> None:
+        return None
 
     _break(Lookups, "_due", lambda _lookups, _order: True)
-    _break(Lookups, "_no_trace", no_trace)
+    _break(Lookups, "_traced", untraced)
 
 
 def forget_tail() -> None:

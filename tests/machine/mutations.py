@@ -41,10 +41,10 @@ def send_again() -> list[Patch]:
 def trust_absence() -> list[Patch]:
     """Believe the first answer that there is no such order (-2013)."""
 
-    async def no_trace(_lookups: Lookups, *_args: Any) -> bool:
-        return True
+    async def untraced(_lookups: Lookups, *_args: Any) -> None:
+        return None
 
-    return [(Lookups, "_due", lambda _lookups, _order: True), (Lookups, "_no_trace", no_trace)]
+    return [(Lookups, "_due", lambda _lookups, _order: True), (Lookups, "_traced", untraced)]
 
 
 def count_fills_twice() -> list[Patch]:
