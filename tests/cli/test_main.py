@@ -83,6 +83,17 @@ def test_init_names_the_bot_after_its_file(file: str, instance: str, capsys: pyt
     assert load_profile(file, {}).profile.bot.instance == instance
 
 
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_init_of_no_file_says_how_one_is_named(force: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bots").mkdir()
+    for file, told in {
+        "": "the file's name is empty; `tradebot init my.toml` writes a profile there",
+        "bots": "bots is a folder; `tradebot init bots/my.toml` writes a profile there",
+    }.items():
+        assert main(["init", *force, file]) == 1
+        assert capsys.readouterr().err == f"tradebot: {told}\n"
+
+
 def test_init_where_nothing_can_be_written_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").write_text("")
     assert main(["init", "file/p.toml"]) == 1

@@ -102,9 +102,9 @@ def test_a_rejected_edit_shows_its_first_faults() -> None:
     )
     head = "rejected · my.toml · 5 faults · still on generation 1"
     assert edited("rejected", (head, "  not shown"), faults)[1:] == [
-        "my.toml:1: drop.x: unknown key",
-        "my.toml:2: drop.x: unknown key",
-        "my.toml:3: drop.x: unknown key",
+        "my.toml:1:1: drop.x: unknown key",
+        "my.toml:2:1: drop.x: unknown key",
+        "my.toml:3:1: drop.x: unknown key",
         "and 2 more: `tradebot reload`",
     ]
     bare = FaultView(file="my.toml", line=0, column=0, key="", message="is not there any more")

@@ -116,7 +116,7 @@ def test_the_disk_is_not_asked_for_another_version_of_a_file() -> None:
 
 def test_a_kept_file_too_large_for_a_profile_is_refused() -> None:
     large = "#" * (LARGEST_BYTES + 1)
-    assert faults([file("p.toml", large)]) == ["p.toml: p.toml is larger than 1 MiB: a profile is a few kilobytes"]
+    assert faults([file("p.toml", large)]) == ["p.toml: is larger than 1 MiB: a profile is a few kilobytes"]
     kept = [file("base.toml", large), file("p.toml", 'extends = "base.toml"\n')]
     assert faults(kept) == ["p.toml:1:1: extends: base.toml is larger than 1 MiB: a profile is a few kilobytes"]
 

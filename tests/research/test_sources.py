@@ -78,6 +78,8 @@ def test_failures_are_sought_in_the_order_log(tmp_path: Path) -> None:
     report = session_report(session(tmp_path, path, "r1", logs=told))
     visible = next(target for target in report.targets if target.name == "failures visible")
     assert (visible.found, visible.verdict) == ("1 failures, 1 records", "met")
+    unsent = session_report(session(tmp_path, path, "r1", logs=['{"event_type":"ORDER_NOT_SENT","level":"WARNING"}']))
+    assert next(target for target in unsent.targets if target.name == "failures visible").verdict == "met"
     silent = session_report(session(tmp_path, path, "r1", logs=['{"event_type":"ORDER_REJECTED","level":"INFO"}']))
     assert next(target for target in silent.targets if target.name == "failures visible").verdict == "not met"
 

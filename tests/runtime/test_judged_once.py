@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.live_bot import LiveBot, in_loop, running, write_profile
+from tradebot.runtime.request import START
 
 TEXT = '[features]\nwatcher = false\n[bot]\ninstance = "here"\n[budget]\nmax_positions = 2\n'
 FAULTY = ("max_positions = 2", 'max_positions = "many"')
@@ -36,6 +37,7 @@ def test_one_edit_has_one_outcome_however_often_it_is_noticed(
             await bot.record(event_type)
             await noticed(bot)
             await noticed(bot)
+            await noticed(bot, START)
             await noticed(bot, "SIGHUP")
             await bot.record(event_type, times=2)
             assert [one["who"] for one in bot.told(event_type)] == ["edit", "SIGHUP"]

@@ -22,8 +22,8 @@ from tradebot.domain.account import AccountDelta
 from tradebot.domain.commands import QueryBalances
 from tradebot.domain.errors import StorageFailed
 from tradebot.domain.events import BalancesReported
-from tradebot.domain.facts import OrderDone
-from tradebot.domain.orders import Side
+from tradebot.domain.facts import OrderDone, OrderRejected
+from tradebot.domain.orders import NO_CONNECTION, Side
 from tradebot.runtime.account import StoredAccount
 from tradebot.runtime.checkpoints import Checkpoints, whole_picture
 from tradebot.runtime.clock import WallClock
@@ -306,3 +306,5 @@ def test_warnings_and_errors_are_counted_by_type() -> None:
     lost = OrderDone("t-1", "A/USDT", Side.BUY, "absent", Decimal(0), "proven absent")
     book.add_facts([lost, msgspec.structs.replace(lost, outcome="expired")])
     assert book.of("WARNING") == {"B": 1, "ORDER_DONE": 1}
+    book.add_facts([OrderRejected("t-2", "A/USDT", Side.BUY, NO_CONNECTION, "no connection")])
+    assert book.of("WARNING") == {"B": 1, "ORDER_DONE": 1, "ORDER_NOT_SENT": 1}

@@ -82,7 +82,8 @@ def test_a_snapshot_is_what_the_engine_knows(quick: Path) -> None:
             assert one.stop == pytest.approx(entry * 0.997)
             assert one.target == pytest.approx(entry * 1.003)
             assert one.worth == one.amount * Decimal(repr(one.bid))
-            assert one.gain_bps == pytest.approx((one.bid / entry - 1) * 10_000)
+            assert one.gain_bps == pytest.approx((float(one.worth / one.cost) - 1) * 10_000)
+            assert one.gain_bps < (one.bid / entry - 1) * 10_000, "the fee of the purchase is in it"
         for intent in seen.intents:
             assert 1 <= intent.step <= intent.steps
         for order in seen.orders:

@@ -18,11 +18,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the profile; 1 if the file is there already."""
+    """Write the profile; 1 where it is there already, or no file can be meant."""
     from tradebot.config.sections.bot import Bot
     from tradebot.config.template import instance_for, template
 
     path = Path(args.file)
+    if not args.file or path.is_dir():
+        what = f"{args.file} is a folder" if args.file else "the file's name is empty"
+        print(f"tradebot: {what}; `tradebot init {path / 'my.toml'}` writes a profile there", file=sys.stderr)
+        return 1
     instance = instance_for(path.stem) or str(Bot.model_fields["instance"].default)
     if path.exists() and not args.force:
         print(f"tradebot: {path} is there already; `tradebot init --force {path}` replaces it", file=sys.stderr)

@@ -162,7 +162,7 @@ def _last_edit(last: OutcomeView, at_ms: int, *, shown: bool) -> list[tuple[str,
         case "pending" if shown:
             return []
         case "rejected":
-            places = [f"{one.file}:{one.line}" if one.line else one.file for one in last.faults]
+            places = [f"{one.file}:{one.line}:{one.column}" if one.line else one.file for one in last.faults]
             faults = [
                 f"{place}: {one.key}: {one.message}" if one.key else f"{place}: {one.message}"
                 for place, one in zip(places, last.faults, strict=True)

@@ -98,12 +98,17 @@ def resolve(name_or_path: str) -> str:
             return path
     folder = next((path for path in tried if os.path.isdir(path)), None)
     if folder is not None:
-        raise ProfileInvalid([Fault(name_or_path, 0, 0, "", f"{folder} is a folder")])
+        raise ProfileInvalid([Fault(name_or_path, 0, 0, "", _said_of(name_or_path, f"{folder} is a folder"))])
     lost = [_led_nowhere(path) for path in tried if os.path.islink(path)]
     if lost:
-        raise ProfileInvalid([Fault(name_or_path, 0, 0, "", lost[0])])
+        raise ProfileInvalid([Fault(name_or_path, 0, 0, "", _said_of(name_or_path, lost[0]))])
     message = f"there is no such profile; looked for {', '.join(tried)}"
     raise ProfileInvalid([Fault(name_or_path, 0, 0, "", message + _near(name_or_path, os.path.dirname(name_or_path)))])
+
+
+def _said_of(path: str, words: str) -> str:
+    """Return what is said of a file where its name stands before it: it is not named twice."""
+    return words.removeprefix(f"{path} ")
 
 
 def bounded(path: str, source: bytes) -> bytes | str:
@@ -126,7 +131,7 @@ def walked(path: str, shelf: Shelf, parse: Callable[[str, bytes], Read | Fault] 
     sources = Sources(path)
     source = shelf.content(path)
     if isinstance(source, str):
-        raise ProfileInvalid([Fault(path, 0, 0, "", source)])
+        raise ProfileInvalid([Fault(path, 0, 0, "", _said_of(path, source))])
     _Gathering(sources, shelf, parse).add(path, source, ())
     return sources
 

@@ -10,7 +10,7 @@ one that opened it; 0 in facts that were written down before facts carried one.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Final, Literal, get_args
 
 import msgspec
 
@@ -41,7 +41,7 @@ from tradebot.domain.order_facts import (
     OrderWaitEnded,
     StrayFillSeen,
 )
-from tradebot.domain.orders import NOT_NOW, Side
+from tradebot.domain.orders import NOT_NOW, UNSENT, Side
 from tradebot.domain.recovery_facts import RecoveryCompleted, RecoveryPlanned
 from tradebot.domain.venue_facts import (
     BreakerRearmed,
@@ -341,6 +341,10 @@ _encoder = msgspec.json.Encoder(decimal_format="string", order="deterministic")
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyFact)
 
 
+NOT_SENT: Final = "ORDER_NOT_SENT"
+"""The event type by which logs tell an order that never left: nobody rejected it."""
+
+
 def level_of(fact: Fact) -> Level:
     """Return how loud one fact is told: as its kind, or as what it tells.
 
@@ -352,6 +356,12 @@ def level_of(fact: Fact) -> Level:
     if isinstance(fact, OrderDone) and fact.outcome == "absent":
         return "WARNING"
     return "WARNING" if isinstance(fact, OrderRejected) and fact.code in NOT_NOW else loudness(fact)
+
+
+def told_as(fact: Fact) -> str:
+    """Return the event type that logs tell a fact by: its own, or `NOT_SENT`."""
+    never_left = isinstance(fact, OrderRejected) and fact.code in UNSENT
+    return NOT_SENT if never_left else fact.event_type
 
 
 def encode(fact: Fact) -> bytes:

@@ -78,7 +78,11 @@ class OrderAccepted(Fact, frozen=True):
 
 
 class OrderRejected(Fact, frozen=True):
-    """The venue refused the order, with its code and words."""
+    """The venue refused the order, with its code and words.
+
+    Where the code is our own (`HeldBack`, `NoConnection`, `NeverSent`) the order never left: logs and the error summary
+    tell it as ORDER_NOT_SENT, a WARNING where only the moment was wrong.
+    """
 
     event_type: ClassVar[str] = "ORDER_REJECTED"
     level: ClassVar[Level] = "ERROR"

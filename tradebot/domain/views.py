@@ -172,7 +172,10 @@ class DropView(View, frozen=True):
 
 
 class PositionView(View, frozen=True):
-    """One position; `stop` and `target` are the prices at which it is sold, 0 where there is none."""
+    """One position; `stop` and `target` are the prices at which it is sold, 0 where there is none.
+
+    `gain_bps` is what it is worth at the bid over what it cost, with the fees paid so far.
+    """
 
     symbol: str
     amount: Decimal

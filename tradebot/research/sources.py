@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tradebot.domain.errors import DataInvalid, StorageFailed
 from tradebot.domain.facts import (
+    NOT_SENT,
     Fact,
     OrderBecameUnknown,
     OrderNeverSent,
@@ -30,6 +31,7 @@ from tradebot.storage.journal_pruning import lost_until, read_snapshot
 from tradebot.storage.session import SessionRecord, in_use, never_began, read_session
 
 _FAILURES = {fact.event_type for fact in (OrderRejected, OrderWaitEnded, OrderBecameUnknown, OrderNeverSent)}
+_FAILURES |= {NOT_SENT}
 _TOLD = {"WARNING", "ERROR"}
 _UNBEGUN = "it ended before it had a journal: nothing was traded, logs/events_*.jsonl tells why"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
-from tradebot.domain.facts import Fact, Level, Stream, level_of
+from tradebot.domain.facts import Fact, Level, Stream, level_of, told_as
 from tradebot.ports import Log
 
 _COUNTED: tuple[Level, ...] = ("WARNING", "ERROR")
@@ -29,7 +29,7 @@ class ErrorBook:
     def add_facts(self, facts: Sequence[Fact]) -> None:
         """Count what among `facts` asks for anything."""
         for fact in facts:
-            self.add(level_of(fact), fact.event_type)
+            self.add(level_of(fact), told_as(fact))
 
     def count(self, level: Level, event_type: str = "") -> int:
         """Return how often `event_type` was told at `level`; "" counts all of that level."""

@@ -36,7 +36,7 @@ from tradebot.runtime.outcomes import (
 )
 from tradebot.runtime.probation import NotWatched, Probation, Readings, Watch
 from tradebot.runtime.reload import Reloads
-from tradebot.runtime.request import GUARD
+from tradebot.runtime.request import GUARD, START
 from tradebot.runtime.returning import condemn
 from tradebot.runtime.swapping import Swappable
 
@@ -96,7 +96,7 @@ class LiveProfile:
         """Begin, once the reloads serve: watch what is not known to be good, and read what the start passed over."""
         generation, history = self.reloads.force.generation, self._run.opened.history
         if self._choice.note:
-            self.reloads.hint("start")
+            self.reloads.hint(START)
         if generation.state != "good":
             self.put_on_probation(falls_back_to(history, generation))
 

@@ -14,6 +14,9 @@ Kind = Literal["edit", "confirm", "rollback", "switch", "breach", "passed"]
 EDIT = "edit"
 """Who asks for the files to be read when they are noticed to be others."""
 
+START = "start"
+"""Who asks for them to be read where a start runs another text than the one that stands there."""
+
 GUARD = "guard"
 """Who asks for a generation that does harm to be taken back."""
 
@@ -39,5 +42,5 @@ class Request(Struct):
 
     @property
     def by_itself(self) -> bool:
-        """Whether nobody asked: the watcher noticed that the files may be others."""
-        return self.kind == "edit" and self.who == EDIT and self.answer is None
+        """Whether nobody asked: the watcher noticed that the files may be others, or a start that they are."""
+        return self.kind == "edit" and self.who in {EDIT, START} and self.answer is None

@@ -178,20 +178,21 @@ def _drop(desk: Desk, symbol: SymbolState, now_ms: int, oldest_ms: int, *, leavi
 
 
 def _position(position: Position, symbol: SymbolState | None, exits: ExitRules) -> PositionView:
-    entry = position.entry_price
+    entry, cost = position.entry_price, position.cost
     bid = 0.0 if symbol is None else symbol.bid
     stop = target = 0.0
     if symbol is not None:
         stop = max(symbol.stop, exits.trail_stop(symbol)) if isinstance(exits, DeclaredExits) else symbol.stop
         stop, target = (level if level < OUTSIDE else 0.0 for level in (stop, symbol.target))
+    worth = EXACT.multiply(position.amount, exact(bid))
     return PositionView(
         symbol=position.symbol,
         amount=position.amount,
         entry_price=entry,
         bid=bid,
-        cost=position.cost,
-        worth=EXACT.multiply(position.amount, exact(bid)),
-        gain_bps=(bid / float(entry) - 1.0) * BPS if bid and entry else 0.0,
+        cost=cost,
+        worth=worth,
+        gain_bps=(float(worth) / float(cost) - 1.0) * BPS if bid and cost else 0.0,
         stop=stop,
         target=target,
         opened_ms=position.opened_ms,

@@ -20,6 +20,7 @@ from tradebot.domain.facts import (
     ProfileTaken,
     VenueStateChanged,
     level_of,
+    told_as,
 )
 from tradebot.domain.numbers import ZERO
 from tradebot.domain.orders import Position, Side
@@ -81,7 +82,7 @@ class FactRecorder:
             extra: dict[str, int] = {"seq": seq} if last_seq else {}
             if isinstance(fact, IntentOpened | IntentEnded):
                 extra["pending_buy_intents"] = len(self._buys)
-            self._log.emit_later(now_ms, kind.stream, level_of(fact), kind.event_type, fact_words, fact, **extra)
+            self._log.emit_later(now_ms, kind.stream, level_of(fact), told_as(fact), fact_words, fact, **extra)
             beside = self._positions.take(fact, self._buys)
             if isinstance(beside, Increase):
                 self._log.emit_later(now_ms, "events", "INFO", "POSITION_INCREASED", increase_words, beside)
