@@ -96,6 +96,15 @@ def test_a_journal_that_this_start_rebuilt_is_told_as_long_as_the_run_lasts() ->
     )
 
 
+def test_damage_in_the_journal_that_the_bot_does_not_need_is_told_before_all_but_what_stops_it() -> None:
+    shown = about_status(LittleBot().snapshot(), journal_damaged="fact 7 cannot be read")
+    assert status_rows(shown)[0] == (
+        "damaged",
+        "the journal is damaged, reports of that time are not to be had: `tradebot journal --check` · "
+        "fact 7 cannot be read",
+    )
+
+
 def test_a_rejected_edit_shows_its_first_faults() -> None:
     faults = tuple(
         FaultView(file="my.toml", line=n, column=1, key="drop.x", message="unknown key") for n in range(1, 6)

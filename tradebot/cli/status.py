@@ -12,7 +12,7 @@ from tradebot.cli.holdings import holding_rows
 from tradebot.cli.pending import beyond_reason, pending_id
 from tradebot.cli.words import by, many, on_off, show, signed, span, table, utc
 from tradebot.domain.drift_rows import drift_rows
-from tradebot.domain.fence_words import fence_rows, journal_words
+from tradebot.domain.fence_words import damaged_words, fence_rows, journal_words
 from tradebot.domain.profile_words import files_words
 from tradebot.domain.views import OutcomeView, ProfileView, Snapshot, StatusView, SwitchView
 
@@ -63,6 +63,8 @@ def _journal(status: StatusView) -> list[tuple[str, str]]:
     rows = []
     if status.journal_failed:
         rows.append(("journal", journal_words(status.journal_failed, status.at_ms, status.journal_failed_ms)))
+    if status.journal_damaged:
+        rows.append(("damaged", damaged_words(status.journal_damaged)))
     if status.rebuilt:
         rows.append(("rebuilt", "the journal was damaged, this start wrote it anew · STATE_REBUILT in the events log"))
     return rows

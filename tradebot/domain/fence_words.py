@@ -32,6 +32,11 @@ def journal_words(failed: str, now_ms: int, since_ms: int) -> str:
     return f"nothing can be sent{span}: the journal cannot be written · {failed}"
 
 
+def damaged_words(damaged: str) -> str:
+    """Return what it means that the journal's file holds damage that the bot does not need now."""
+    return f"the journal is damaged, reports of that time are not to be had: `tradebot journal --check` · {damaged}"
+
+
 def _span(span_ms: int) -> str:
     minutes, seconds = divmod(max(0, span_ms) // 1000, 60)
     hours, minutes = divmod(minutes, 60)

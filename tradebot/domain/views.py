@@ -297,7 +297,8 @@ class StatusView(View, frozen=True, kw_only=True):
     """The run at one moment; `pnl` is realised since the start, `held` what positions are worth at their bids.
 
     `journal_failed` is why the journal cannot be written and nothing can be sent, "" while it can, `journal_failed_ms`
-    since when. `rebuilt` says that this start rebuilt a damaged journal. `money` says whose money is traded, and where;
+    since when. `rebuilt` says that this start rebuilt a damaged journal, `journal_damaged` what in its file is not as
+    it was written, though the bot does not need it. `money` says whose money is traded, and where;
     `buying` is the toggle, `buying_held` what of the machine, the venue or the clock holds buys back all the same.
     `warming` counts the symbols without a warm price window, `rearming` those of them that wait for a new anchor after
     a stop loss.
@@ -306,6 +307,7 @@ class StatusView(View, frozen=True, kw_only=True):
     journal_failed: str = ""
     journal_failed_ms: int = 0
     rebuilt: bool = False
+    journal_damaged: str = ""
     at_ms: int
     run: str
     instance: str

@@ -24,6 +24,7 @@ from tradebot.runtime.signals import StopAsked
 from tradebot.runtime.status import StatusChore, money_of, warming
 from tradebot.runtime.supervisor import supervisor_of
 from tradebot.runtime.wiring import Run
+from tradebot.storage.checking import JournalCheck
 from tradebot.storage.home import ENDING
 
 
@@ -43,6 +44,7 @@ class Bot:
         self._view: Component = NullPart("status") if make is None else make(lambda: self._status.latest, self._log)
         self._supervisor = supervisor_of(os.environ, self._log)
         self._guard = self._make_guard()
+        self._check = JournalCheck(run.opened.journal, self._log, self._journal_damaged)
         self._connected = False
         self.threads_started = 0
         self.cancelled_before = 0
@@ -164,6 +166,7 @@ class Bot:
         run.signals.on_hangup(lambda: _soon(loop, self.live.reloads.hint, "SIGHUP"))
         self.live.begin()
         self._supervisor.ready()
+        self._check.begin()
         seconds = run.options.run_for_s
         if seconds is not None:
             loop.call_later(seconds, run.coordinator.request, f"--for {seconds:g} s are over")
@@ -224,6 +227,9 @@ class Bot:
             return
         self._run.book.journal_failed_ms = self._run.clock.now_ms()
         self._shell.fault("journal", error, back_off=False)
+
+    def _journal_damaged(self, words: str) -> None:
+        self._run.book.journal_damaged = words
 
     def _journal_recovered(self, seq: int) -> None:
         self._run.book.journal_failed_ms = 0

@@ -12,7 +12,7 @@ from msgspec import Struct
 from tradebot.config.profile import Profile
 from tradebot.domain import facts as f
 from tradebot.domain.events import Event
-from tradebot.domain.fence_words import journal_words
+from tradebot.domain.fence_words import damaged_words, journal_words
 from tradebot.domain.numbers import ZERO, exact
 from tradebot.domain.orders import UNSENT
 from tradebot.domain.profile_words import files_words
@@ -103,6 +103,8 @@ class StatusBook:
         self.rejected = 0
         self.journal_failed_ms = 0
         """Since when the journal cannot be written, 0 while it can: set by who hears it."""
+        self.journal_damaged = ""
+        """What in the journal's file is not as it was written, "" while nothing is known to be: set by who looks."""
         self.balances_told = 0
         """How often the account told its balances in this run."""
         self.balances_ms = 0
@@ -267,6 +269,7 @@ class StatusChore:
             buying_held=buying_held(desk, failed),
             fences=(
                 *([journal_words(failed, now_ms, book.journal_failed_ms)] if failed else []),
+                *([damaged_words(book.journal_damaged)] if book.journal_damaged else []),
                 *fence_lines(state.fences, symbols, now_ms),
                 *drift_lines(run.engine),
             ),

@@ -72,6 +72,7 @@ def status(run: Run, profile: ProfileView, now_ms: int) -> StatusView:
         journal_failed=failed,
         journal_failed_ms=book.journal_failed_ms if failed else 0,
         rebuilt=errors.count("ERROR", "STATE_REBUILT") > 0,
+        journal_damaged=book.journal_damaged,
         at_ms=now_ms,
         run=run.name,
         instance=settings.bot.instance,
