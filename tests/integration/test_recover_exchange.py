@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.comparing import BEGUN, compare
 from tests.integration.comparing_pictures import Account
-from tests.integration.hands import by_hand
+from tests.integration.hands import by_hand, filters, held_there
 from tests.integration.processes import SOCKETS, Bot
 from tests.integration.rehearsing import KEYS
 from tests.integration.rehearsing_processes import Exchange
@@ -180,3 +180,37 @@ def test_a_bot_that_has_lost_everything_never_begins_as_if_it_were_new(killed: P
         assert bot.end() == 5, bot.text
     assert "an order of this bot, and its home holds nothing" in bot.text
     assert "tradebot recover --rebuild" in bot.text
+
+
+@pytest.mark.timeout(300)
+def test_a_lost_home_of_which_something_was_sold_by_hand_is_rebuilt_by_an_operators_word_alone(
+    killed: Path, exchange: Exchange
+) -> None:
+    there = held_there(exchange)
+    held_now = {asset: amount for asset, amount in there.items() if amount and asset not in ("USDT", "BNB")}
+    asset = max(held_now, key=lambda one: held_now[one] * Decimal(str(bids(exchange)[f"{one}USDT"])))
+    sold = filters(exchange, f"{asset}USDT").amount_down(held_now[asset])
+    by_hand(exchange, "POST", "order", symbol=f"{asset}USDT", side="SELL", type="MARKET", quantity=format(sold, "f"))
+    all_gone(killed)
+    shown = recover(killed, "--dry-run", env=KEYS)
+    assert shown.returncode == 5, shown.stderr
+    assert "and its home holds nothing" in shown.stdout
+    assert "a start is refused" in shown.stdout
+    assert "--adopt" in shown.stdout
+    refused = recover(killed, "--rebuild", env=KEYS)
+    assert refused.returncode == 5
+    assert "`tradebot recover --rebuild --adopt` books that" in refused.stderr
+    asked = recover(killed, "--rebuild", "--adopt", env=KEYS)
+    assert asked.returncode == 1, asked.stdout
+    assert f"NOT PROVEN: {sold.normalize():f} {asset}" in asked.stdout
+    assert "nobody can be asked here" in asked.stderr
+    assert not (killed / HOME / "journal.sqlite").exists()
+    done = recover(killed, "--rebuild", "--adopt", "--yes", env=KEYS)
+    assert done.returncode == 0, done.stderr
+    trades_on(killed)
+    agreed(killed, exchange)
+
+
+def bids(exchange: Exchange) -> dict[str, str]:
+    """Return the best bids of all symbols."""
+    return {row["symbol"]: row["bidPrice"] for row in Account(exchange.url).public("ticker/bookTicker")}
