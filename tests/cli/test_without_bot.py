@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.integration.processes import Bot, records, write_profile
 from tradebot.cli.main import main
 from tradebot.domain.generation import Verdict
 from tradebot.storage.history import History
+from tradebot.storage.home import doing
 
 
 def run_once(folder: Path, until: str = "BOT_STARTED") -> str:
@@ -48,6 +50,8 @@ def test_a_toggle_set_without_a_bot_is_a_generation_that_the_next_start_goes_on_
     assert "to come back: SIGTERM stops it, `tradebot feature clear control_door`" in out
     with Bot(tmp_path) as bot:
         bot.wait_for("BOT_STARTED")
+        while doing(home):  # it is starting yet
+            time.sleep(0.01)
         assert not (home / "control.sock").exists()
         assert main(["feature", "clear", "control_door"]) == 1
         err = capsys.readouterr().err
