@@ -32,7 +32,7 @@ from tradebot.config.show import effective
 from tradebot.domain.errors import ExitCode
 from tradebot.exchange import shared_budget
 from tradebot.exchange.budget import Budget
-from tradebot.exchange.construction import connect, disconnect, public_taps
+from tradebot.exchange.construction import connect, disconnect, needs_password, public_taps
 from tradebot.feeds import ccxt_clock, ccxt_live
 from tradebot.runtime.clock import WallClock
 from tradebot.venues import ccxt_spot
@@ -205,6 +205,7 @@ def warm() -> None:
         loaded = load_profile(str(path))
         effective(loaded)
     settings = loaded.profile.exchange
+    needs_password(settings.name)
 
     async def once() -> None:
         await disconnect(connect(settings, public_taps(settings, Budget(WallClock()))))

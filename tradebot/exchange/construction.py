@@ -7,6 +7,7 @@ import logging
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 import aiohttp
@@ -124,8 +125,12 @@ def public_taps(settings: Exchange, budget: Budget) -> Taps:
     return Taps(budget, dialect_of(settings.name), urgent=False)
 
 
+@cache
 def needs_password(name: str) -> bool:
-    """Return whether the exchange `name` wants a password besides key and secret. Raises CannotStart."""
+    """Return whether the exchange `name` wants a password besides key and secret. Raises CannotStart.
+
+    Kept for each exchange: only an instance knows it, and making one takes some 20 ms.
+    """
     return bool(exchange_class(name)().requiredCredentials.get("password"))
 
 
