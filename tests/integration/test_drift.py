@@ -17,11 +17,11 @@ from tests.integration.rehearsing import KEYS
 from tests.integration.rehearsing_processes import Exchange
 from tests.integration.test_account_lease import home
 from tradebot.control.client import ask
-from tradebot.domain.views import Done, DriftAction, Snapshot
+from tradebot.domain.views import ComparedView, Done, DriftAction, Snapshot
 
 KEPT = {"take_profit_bps = 30": "take_profit_bps = 5000", "stop_loss_bps = 30": "stop_loss_bps = 5000"}
-KEPT |= {"max_hold_s = 2": 'max_hold_s = "off"', "[state]\n": "[fences]\ncompare_interval_s = 1\n[state]\n"}
-"""What is changed in the quick profile: positions stay, and the account is compared each second."""
+KEPT |= {"max_hold_s = 2": 'max_hold_s = "off"', "[state]\n": "[fences]\ncompare_interval_s = 3600\n[state]\n"}
+"""What is changed in the quick profile: positions stay, and the account is compared when somebody asks."""
 
 
 @pytest.fixture
@@ -54,6 +54,18 @@ def shown(bot_home: Path) -> Snapshot:
     return ask(bot_home, "tests", asked)
 
 
+def compared(bot_home: Path) -> ComparedView:
+    """Let the bot compare its account now."""
+
+    async def asked(client: Any) -> ComparedView:
+        found: ComparedView = await client.compare_drift()
+        return found
+
+    found = ask(bot_home, "tests", asked)
+    assert found.fresh, found.why
+    return found
+
+
 @pytest.mark.timeout(240)
 def test_a_sale_by_hand_is_noticed_and_adopted_and_a_foreign_order_outlives_the_bot(
     tmp_path: Path, exchange: Exchange
@@ -82,12 +94,11 @@ def test_a_sale_by_hand_is_noticed_and_adopted_and_a_foreign_order_outlives_the_
         foreign = bid_below(exchange, listed, position.bid, sold)
         bot.wait_for("FOREIGN_ORDER_SEEN")
         by_hand(exchange, "POST", "order", symbol=listed, side="SELL", type="MARKET", quantity=f"{sold:f}")
+        (missing,) = [one for one in compared(bot_home).found if one.kind == "missing"]
         assert f"{sold:f}".rstrip("0") in bot.wait_for("DRIFT_SEEN")
-        (missing,) = [one for one in shown(bot_home).status.drift if one.kind == "missing"]
         assert (missing.asset, missing.amount) == (base, sold)
         assert "are booked as gone at" in settle(bot_home, position.symbol, "adopt", Decimal(str(position.bid)))
-        while not [one for one in shown(bot_home).status.drift if one.asset == "USDT"]:
-            time.sleep(0.05)
+        assert [one.asset for one in compared(bot_home).found] == ["USDT"]
         settle(bot_home, "USDT", "adopt")
         assert shown(bot_home).status.drift == ()
         bot.send(signal.SIGTERM)
