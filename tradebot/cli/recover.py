@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the plan; with `--rebuild` carry it out. Raises ProfileInvalid, CannotStart, StorageFailed."""
     from tradebot.config.loader import load_profile
-    from tradebot.runtime.doctor_disk import standing
+    from tradebot.runtime.doctor_disk import obstacle
     from tradebot.storage.home import Home, holder
 
     if not args.dry_run and not args.rebuild:
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(profile.bot.state_dir) / profile.bot.instance
     if (pid := holder(folder)) is not None:
         raise CannotStart(f"{folder}: a tradebot runs there (process {pid}); `tradebot status` tells how it is")
-    if not (place := standing(folder)).is_dir():
-        raise CannotStart(f"{folder}: the bot's durable home cannot be used ({place} is no folder): a start is refused")
+    if not folder.is_dir() and (why := obstacle(folder)):
+        raise CannotStart(f"{folder}: the bot's durable home cannot be used ({why}): a start is refused")
     if args.dry_run:
         return _look(args, profile, folder)
     home = Home.open(Path(profile.bot.state_dir), profile.bot.instance)

@@ -48,17 +48,11 @@ def nearest(path: Path) -> Path:
     return path
 
 
-def standing(path: Path) -> Path:
-    """Return `path`, or the nearest thing above it that is there, folder or not."""
+def obstacle(path: Path) -> str:
+    """Return why no folder can stand and be written in at `path`, "" where one can; nothing is left by looking."""
     place = path.absolute()
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
-    return place
-
-
-def obstacle(path: Path) -> str:
-    """Return why no folder can stand and be written in at `path`, "" where one can; nothing is left by looking."""
-    place = standing(path)
     if not place.is_dir():
         return f"{place} is no folder"
     try:

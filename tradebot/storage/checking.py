@@ -46,7 +46,7 @@ class JournalCheck:
         self._journal.before_close(self.close)
         self._thread.start()
 
-    def close(self, timeout_s: float = 5.0) -> bool:
+    def close(self, timeout_s: float = 1.0) -> bool:
         """End after the present piece; return whether it has ended."""
         self._stopped.set()
         return self.wait(timeout_s)
