@@ -40,6 +40,8 @@ from tradebot.venues import ccxt_spot
 LONGEST_S: Final = 45.0
 """A run that lasts longer has hung: it is killed, and that is a difference."""
 MOST_RUNS: Final = 8
+DURABILITIES: Final = "power", "process"
+"""In turn, by a case's number: a plan is committed in the journal's thread, or in the engine's own."""
 _LONGEST_WORDS: Final = 600
 _AGAIN_S: Final = 0.4
 """How long after a start that could not be made another one is tried, longer with each run, as a supervisor does."""
@@ -93,7 +95,8 @@ def run_case(
     try:
         port = int(_line(mine))
         scene = SCENES[case.scene]
-        text = scene.profile(folder, f"http://127.0.0.1:{port}", level=level)
+        durability = DURABILITIES[case.number % 2]
+        text = scene.profile(folder, f"http://127.0.0.1:{port}", level=level, durability=durability)
         (folder / bot_side.PROFILE).write_text(text)
         words, kills, runs = _lives(case, folder, stage, mutate)
         mine.sendall(b"?")

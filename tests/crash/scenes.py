@@ -86,7 +86,7 @@ error_backoff_s = 0.05
 persist_interval_s = 0.1
 [journal]
 batch_ms = 1
-durability = "process"
+durability = "{durability}"
 [features]
 metrics = false
 split_logging = false
@@ -108,10 +108,11 @@ class Scene(Struct, frozen=True):
     gtc_ms: int
     act: Callable[[Floor], Awaitable[None]]
 
-    def profile(self, folder: Path, url: str, *, level: str = "ERROR") -> str:
+    def profile(self, folder: Path, url: str, *, level: str = "ERROR", durability: str = "process") -> str:
         """Return the profile's text of a bot in `folder`."""
         return PROFILE.format(
             folder=folder,
+            durability=durability,
             url=url,
             level=level,
             buys=", ".join(self.buys),
