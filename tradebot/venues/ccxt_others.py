@@ -108,7 +108,7 @@ class Others:
         self._told[order.venue_id] = None
         if len(self._told) > _MOST:
             self._told.popitem(last=False)
-        text = f"{order.symbol}: somebody else has an open order on the account ({order.venue_id}), it is left alone"
+        text = f"{order.symbol}: somebody else placed an order on the account ({order.venue_id}), it is left alone"
         self._log.emit("events", "INFO", "FOREIGN_ORDER_SEEN", text, symbol=order.symbol, venue_id=order.venue_id)
 
     def _rival(self, order: SeenOrder, run: str) -> None:
