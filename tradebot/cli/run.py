@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
 
 def run_with(args: argparse.Namespace, signals: Signals, makers: Makers | None = None) -> int:
     """Run the bot with the parts of `makers`, by default the real ones, under handlers already installed."""
-    with told_if_slow(lambda: say(f"starting {args.profile}: files are read, then the venue is asked")):
+    starting = f"starting {args.profile}: files are read, then the venue is asked"
+    with told_if_slow(lambda: say(starting), watched=sys.stderr.isatty()):
         begun = _begin(args, signals, makers)
     if isinstance(begun, ExitCode):
         return begun

@@ -12,8 +12,14 @@ PATIENCE_S: Final = 1.0
 
 
 @contextmanager
-def told_if_slow(tell: Callable[[], None], after_s: float = PATIENCE_S) -> Iterator[None]:
-    """Call `tell`, from another thread, once what is done within takes longer than `after_s`; leave no thread."""
+def told_if_slow(tell: Callable[[], None], *, watched: bool, after_s: float = PATIENCE_S) -> Iterator[None]:
+    """Call `tell`, from another thread, once what is done within takes longer than `after_s`; leave no thread.
+
+    Where nobody watches nothing is told: a terminal wants it, a service's log does not.
+    """
+    if not watched:
+        yield
+        return
     timer = Timer(after_s, tell)
     timer.name, timer.daemon = "slow-start", True
     timer.start()
