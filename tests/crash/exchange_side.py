@@ -45,8 +45,8 @@ INSTRUMENTS: Final = tuple(
     Instrument(f"{base}/USDT", base, "USDT", Decimal("0.01"), Decimal("0.001"), min_notional=Decimal(5))
     for base in BASES
 )
-LOOK_S: Final = 0.008
-PULSE_S: Final = 0.04
+LOOK_S: Final = 0.02
+PULSE_S: Final = 0.12
 
 
 class Verdict(Struct, frozen=True):

@@ -134,7 +134,7 @@ def _lives(case: Case, folder: Path, stage: Stage, mutate: Callable[[], None] | 
         stage[Slot.RUN] = 0
         end = time.monotonic() + 5
         while stage[Slot.AWAY] != run and time.monotonic() < end:
-            time.sleep(0.002)
+            time.sleep(0.01)
         if code == -signal.SIGKILL and stage[Slot.KILLED] == run:
             kills += 1
         elif code is None:
