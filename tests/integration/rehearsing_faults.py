@@ -112,6 +112,8 @@ class Trouble:
             self._counted[name] = strikes
             if new > 0:
                 self.struck[name.rpartition("-")[0] or name] += new
+            if one["spent"]:
+                self._say("DELETE", f"/faults/{name}", None)
 
     def began_anew(self) -> None:
         """Note that the exchange was started again: its counts are from nothing."""

@@ -86,3 +86,14 @@ def test_no_more_faults_stand_than_can_be_looked_through() -> None:
     faults = Faults(1, [Fault(on="time") for _ in range(MOST_FAULTS)])
     with pytest.raises(ValueError, match="stand already"):
         faults.add(Fault(on="time"))
+
+
+def test_a_fault_that_strikes_no_more_makes_room_for_another() -> None:
+    faults = Faults(
+        1, [Fault(on="time", name="used", times=1), *(Fault(on="account.status") for _ in range(MOST_FAULTS - 1))]
+    )
+    assert faults.strike(Occasion("time")) is not None
+    faults.add(Fault(on="time", name="new"))
+    told = [each["name"] for each in faults.told()]
+    assert (len(told), told[-1]) == (MOST_FAULTS, "new")
+    assert "used" not in told

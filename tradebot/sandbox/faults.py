@@ -92,10 +92,13 @@ class Faults:
     def add(self, fault: Fault) -> str:
         """Let `fault` stand, anew where its name stands already; return its name.
 
-        Raises ValueError where `MOST_FAULTS` stand already.
+        Where `MOST_FAULTS` stand, the oldest that strikes no more makes room. Raises ValueError where none does.
         """
         if len(self._standing) >= MOST_FAULTS and fault.name not in self._standing:
-            raise ValueError(f"{MOST_FAULTS} faults stand already")
+            spent = next((each.name for each in self._standing.values() if each.spent), None)
+            if spent is None:
+                raise ValueError(f"{MOST_FAULTS} faults stand already, and every one may still strike")
+            del self._standing[spent]
         self._added += 1
         name = fault.name or f"fault-{self._added}"
         self._standing[name] = Standing(fault, name, self._seed)
