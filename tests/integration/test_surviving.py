@@ -240,7 +240,7 @@ def test_a_start_that_goes_back_to_looser_limits_buys_nothing_until_it_is_resume
                 bot.wait_for("POSITION_OPENED")
             bot.send(signal.SIGTERM)
             assert bot.end() == 0, bot.text
-        assert ("POSITION_OPENED" in kinds(tmp_path)) == again
+        assert ("INTENT_OPENED" in kinds(tmp_path)) == again  # what the killed run had sent may still be filled
 
 
 def test_a_run_whose_output_nobody_takes_keeps_its_exit_code_and_its_report(tmp_path: Path) -> None:

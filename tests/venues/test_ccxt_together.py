@@ -97,7 +97,7 @@ async def test_fills_that_do_not_add_up_in_the_list_are_asked_for_order_by_order
         venue.submit(together(*ids), 0)
         told = await there.heard(OrderReported, 6)
         assert all(len(each.fills) == 1 for each in told)
-        assert asked_after(there, before) == ["openOrders", *["myTrades"] * 4]
+        assert asked_after(there, before)[-5:] == ["openOrders", *["myTrades"] * 4]  # the start's own list may be late
 
 
 @in_loop
