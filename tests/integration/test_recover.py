@@ -236,9 +236,10 @@ def test_a_damaged_journal_is_set_aside_and_rebuilt_so_that_the_bot_trades_on(
     kept = {words.split(" ")[0] for words in tree(home(folder)).values()}
     lost = {name for name, words in damaged.items() if words.split(" ")[0] not in kept and "lock" not in name}
     assert not {name for name in lost if not name.endswith("-shm")}, "nothing is deleted"
-    with Bot(folder, "--for", "2") as bot:
+    with Bot(folder) as bot:
         bot.wait_for("RECOVERY_COMPLETED")
         bot.wait_for("POSITION_CLOSED")
+        bot.send(signal.SIGTERM)
         assert bot.end() == 0, bot.text
     assert session(folder)["exit_code"] == 0
 

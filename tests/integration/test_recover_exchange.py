@@ -89,7 +89,7 @@ def test_a_dry_run_compares_with_the_exchange_and_neither_side_changes(killed: P
 
 @pytest.mark.timeout(180)
 def test_a_dry_run_of_a_damaged_journal_plans_with_what_the_exchange_proves(killed: Path) -> None:
-    truncated(killed)
+    changed_fact(killed)
     (killed / HOME / "checkpoint.json").unlink(missing_ok=True)
     before = tree(killed / HOME)
     found = recover(killed, "--dry-run", "--json", env=KEYS)
@@ -97,7 +97,7 @@ def test_a_dry_run_of_a_damaged_journal_plans_with_what_the_exchange_proves(kill
     told = json.loads(found.stdout)
     assert tree(killed / HOME) == before
     assert all(words.startswith(f"{HOME}/journal.sqlite: ") for words in told["damage"])
-    assert (told["start"]["rebuilds"], told["start"]["refused"]) == (True, "")
+    assert (told["start"]["rebuilds"], told["start"]["refused"]) == (True, ""), found.stdout
     assert told["start"]["fills"] > 0
     assert told["compared"]["drift"] == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from tests.integration.generations_kit import Nursery, Place
 from tests.integration.processes import Bot
 from tradebot.control.client import Refused
-from tradebot.domain.facts import IntentOpened
+from tradebot.domain.facts import IntentOpened, PositionClosed
 from tradebot.domain.generation import Generation, Switch
 from tradebot.domain.orders import Side
 from tradebot.storage.history import History
@@ -360,19 +361,20 @@ def test_a_held_symbol_that_is_not_watched_any_more_is_sold_over_restarts_and_no
     for _ in range(2):
         with place.start() as bot:
             place.up(bot)
-            snapshot = place.ask(lambda asked: asked.snapshot())
-            assert held in {one.symbol for one in snapshot.positions}
             killed(bot)
     with place.start() as bot:
         place.up(bot)
-        bot.wait_for(f"POSITION_CLOSED {held}:")
+        while held in {one.symbol for one in place.ask(lambda asked: asked.snapshot()).positions}:
+            time.sleep(0.05)
         bot.wait_for("POSITION_OPENED SYN90")
         bot.send(signal.SIGTERM)
         assert bot.end() == 0, bot.text
     last = place.in_force().number
+    facts = [fact for _, _, fact in read_facts(place.home / "journal.sqlite")]
+    assert held in {fact.symbol for fact in facts if isinstance(fact, PositionClosed)}
     bought = {
         fact.symbol
-        for _, _, fact in read_facts(place.home / "journal.sqlite")
+        for fact in facts
         if isinstance(fact, IntentOpened) and fact.side is Side.BUY and fact.generation == last
     }
     assert bought <= {"SYN900/USDT", "SYN901/USDT"}

@@ -65,10 +65,10 @@ class LogWriter:
         What is held for a file that no record goes to any more is written to it, then the file is closed.
         """
         self._limit, self._retry_s = settings.queue_limit, settings.retry_s
-        self._max_disk = settings.max_disk_mb * _MB
         self._name_of = files.names
         names = set(files.names.values())
         max_file = largest(settings, files)
+        self._max_disk = settings.max_disk_mb * _MB - max_file * len(names)  # those that are written may still grow
         for name in names:
             if name not in self._files:
                 self._files[name] = opened[name] if name in opened else LogFile(self._folder / name, max_file)
